@@ -1,7 +1,33 @@
 //! The tables and the value types they are made of: models, enums, finders and pure rules.
+//!
+//! `email` is the queue itself, and around it stand `content` (what an email says), `attempt` (its tries), `tally` (how many
+//! stand where), `failure` (which failed), `scope` (campaign × sending domain), `hold`, `breaker` and `lane` (why and where
+//! emails wait), `idempotency_key`, `bulk_operation`, `cron_run`, `api_key`, `suppression`, `delivery_event` and `event_clock`.
 
+#![expect(missing_docs, reason = "a column's name says it; where it does not, it has a comment")]
+
+pub mod api_key;
+pub mod attempt;
+pub mod breaker;
+pub mod bulk_operation;
+pub mod campaign_metrics;
 pub mod clock;
+pub mod content;
+pub mod cron_run;
+pub mod delivery_event;
+pub mod domain_health;
+pub mod email;
+pub mod event_clock;
+pub mod failure;
+pub mod hold;
+pub mod idempotency_key;
+pub mod lane;
 pub mod priority;
+pub mod scope;
+pub mod status;
+pub mod suppression;
+pub mod tally;
 
 pub use clock::Clock;
 pub use priority::Priority;
+pub use status::{Outcome, Policy, Status};

@@ -1,1 +1,69 @@
-//! Being built.
+//! How the tables came to be: expand first, contract later; each step has a way back.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
+};
+
+mod ddl;
+mod m20261124_000001_emails;
+mod m20261124_000002_flow;
+mod m20261124_000003_reports;
+mod m20261124_000004_access;
+
+/// The list, in order.
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261124_000001_emails::Migration),
+            Box::new(m20261124_000002_flow::Migration),
+            Box::new(m20261124_000003_reports::Migration),
+            Box::new(m20261124_000004_access::Migration),
+        ]
+    }
+}
+
+/// Brings the database up to date, all of it or nothing. Processes that start together wait for each other here.
+///
+/// # Errors
+/// The database's own, when a step fails or the database was left by a newer version.
+pub async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let tx = alone(db).await?;
+    Migrator::up(&tx, None).await?;
+    tx.commit().await
+}
+
+/// Takes every step back; for tests and for whoever must leave.
+///
+/// # Errors
+/// The database's own.
+pub async fn down(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let tx = alone(db).await?;
+    Migrator::down(&tx, None).await?;
+    tx.commit().await
+}
+
+/// How many steps are still to be taken.
+///
+/// # Errors
+/// The database's own.
+pub async fn pending(db: &DatabaseConnection) -> Result<usize, DbErr> {
+    Ok(Migrator::get_pending_migrations(db).await?.len())
+}
+
+/// A transaction that no other migration runs beside.
+async fn alone(db: &DatabaseConnection) -> Result<sea_orm_migration::sea_orm::DatabaseTransaction, DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let tx = db.begin_with_options(options).await?;
+    if db.get_database_backend() == DbBackend::Postgres {
+        // Any number will do, as long as all versions use the same.
+        tx.execute_raw(Statement::from_string(DbBackend::Postgres, "SELECT pg_advisory_xact_lock(7245011)")).await?;
+    }
+    Ok(tx)
+}
