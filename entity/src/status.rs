@@ -58,6 +58,25 @@ impl Status {
         Status::iter()
     }
 
+    /// Its name, as the API has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Scheduled => "SCHEDULED",
+            Status::Queued => "QUEUED",
+            Status::Sending => "SENDING",
+            Status::Unconfirmed => "UNCONFIRMED",
+            Status::Sent => "SENT",
+            Status::Deferred => "DEFERRED",
+            Status::Delivered => "DELIVERED",
+            Status::Bounced => "BOUNCED",
+            Status::Complained => "COMPLAINED",
+            Status::Failed => "FAILED",
+            Status::Cancelled => "CANCELLED",
+            Status::Suppressed => "SUPPRESSED",
+            Status::Expired => "EXPIRED",
+        }
+    }
+
     /// Mailgun has accepted it, whatever happened later.
     pub fn is_accepted(self) -> bool {
         match self {

@@ -1,0 +1,531 @@
+//! What a sender asks for, and whether it may be asked: everything that a person can mend is found here, before the queue.
+
+use base64::Engine;
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::address::Mailbox;
+use entity::content::{Attachment, AttachmentHead, Head};
+use entity::{Policy, Priority};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::context::Settings;
+
+/// An email as it was asked for, nothing checked.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Draft {
+    pub from: Option<String>,
+    pub to: String,
+    pub cc: Vec<String>,
+    pub bcc: Vec<String>,
+    pub reply_to: Option<String>,
+    pub subject: String,
+    pub html: Option<String>,
+    pub text: Option<String>,
+    pub headers: Option<serde_json::Value>,
+    pub tags: Vec<String>,
+    pub metadata: Option<serde_json::Value>,
+    pub attachments: Vec<Attachment>,
+    pub campaign: Option<Uuid>,
+    pub lead: Option<Uuid>,
+    pub priority: Option<Priority>,
+    pub send_at: Option<DateTime<Utc>>,
+    pub deliver_by: Option<DateTime<Utc>>,
+    pub test_mode: bool,
+    pub transactional: bool,
+    #[serde(skip)]
+    pub idempotency_key: Option<String>,
+    pub policy: Option<Policy>,
+    pub track_opens: Option<bool>,
+    pub track_clicks: Option<bool>,
+}
+
+/// What is wrong with a draft, for the person who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// The way to the field, as the sender named it.
+    pub path: Vec<String>,
+    pub message: String,
+}
+
+/// A draft that passed. `head`, `html`, `text` and `attachments` are its content; the rest is its row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    pub sender: Mailbox,
+    pub sending_domain: String,
+    pub to: Mailbox,
+    pub cc: Vec<Mailbox>,
+    pub bcc: Vec<Mailbox>,
+    pub reply_to: Option<Mailbox>,
+    pub head: Head,
+    pub html: Option<String>,
+    pub text: Option<String>,
+    pub attachments: Vec<Attachment>,
+    pub campaign: Option<Uuid>,
+    pub lead: Option<Uuid>,
+    pub priority: Priority,
+    pub send_at: DateTime<Utc>,
+    pub deliver_by: Option<DateTime<Utc>>,
+    pub test_mode: bool,
+    pub transactional: bool,
+    pub policy: Policy,
+}
+
+/// All recipients together.
+pub const MOST_RECIPIENTS: usize = 50;
+/// All attachments together, decoded.
+pub const MOST_ATTACHED: usize = 10 * 1024 * 1024;
+/// One body.
+pub const MOST_BODY: usize = 2 * 1024 * 1024;
+/// Own headers together: Mailgun takes 16 KB of options, headers and variables, ours included.
+pub const MOST_HEADERS: usize = 12 * 1024;
+/// Metadata as JSON.
+pub const MOST_METADATA: usize = 16 * 1024;
+/// A subject, in characters: RFC 5322's longest line.
+pub const MOST_SUBJECT: usize = 998;
+/// An idempotency key, in characters.
+pub const MOST_KEY: usize = 255;
+/// A tag, in characters (Mailgun's limit).
+pub const MOST_TAG: usize = 128;
+/// A time this little in the past means now.
+const PAST_IS_NOW: TimeDelta = TimeDelta::minutes(5);
+/// Nobody means a time this far off.
+const FURTHEST: TimeDelta = TimeDelta::days(2 * 365);
+
+/// Headers that are not the sender's to set here: they have fields of their own, or are Mailgun's.
+const RESERVED: [&str; 16] = [
+    "from",
+    "to",
+    "cc",
+    "bcc",
+    "reply-to",
+    "subject",
+    "message-id",
+    "date",
+    "sender",
+    "return-path",
+    "received",
+    "dkim-signature",
+    "mime-version",
+    "resent-from",
+    "resent-to",
+    "delivered-to",
+];
+
+/// What is gathered while a draft is read.
+struct Reading {
+    complaints: Vec<Complaint>,
+}
+
+impl Reading {
+    fn complain(&mut self, path: &[&str], message: impl Into<String>) {
+        self.complaints.push(Complaint { path: path.iter().map(|&p| p.to_owned()).collect(), message: message.into() });
+    }
+
+    fn mailbox(&mut self, path: &[&str], text: &str) -> Option<Mailbox> {
+        match Mailbox::parse(text) {
+            Ok(mailbox) => Some(mailbox),
+            Err(error) => {
+                self.complain(path, error.to_string());
+                None
+            }
+        }
+    }
+}
+
+impl Draft {
+    /// Reads the draft at `now`.
+    ///
+    /// # Errors
+    /// Everything a person can mend, each with the way to its field.
+    pub fn check(mut self, settings: &Settings, now: DateTime<Utc>) -> Result<Checked, Vec<Complaint>> {
+        self.replace_nul();
+        let mut reading = Reading { complaints: Vec::new() };
+        let sender = match &self.from {
+            Some(from) => reading.mailbox(&["from"], from),
+            None => Mailbox::parse(&format!("noreply@{}", settings.domains[0])).ok(),
+        };
+        let to = reading.mailbox(&["to"], &self.to);
+        let (cc, bcc) = self.copies(&mut reading, to.as_ref());
+        let reply_to = self.reply_to.as_deref().and_then(|text| reading.mailbox(&["replyTo"], text));
+        self.check_content(&mut reading);
+        let headers = self.check_headers(&mut reading);
+        self.check_labels(&mut reading, settings);
+        let attached = self.check_attachments(&mut reading);
+        let send_at = self.check_times(&mut reading, now);
+        let (Some(sender), Some(to), true) = (sender, to, reading.complaints.is_empty()) else {
+            return Err(reading.complaints);
+        };
+        let priority = self.priority.unwrap_or(Priority::Normal);
+        Ok(Checked {
+            sending_domain: sending_domain(sender.address.domain(), &settings.domains).to_owned(),
+            sender,
+            to,
+            cc,
+            bcc,
+            reply_to,
+            head: Head {
+                subject: self.subject,
+                headers,
+                tags: self.tags,
+                metadata: self.metadata,
+                track_opens: self.track_opens,
+                track_clicks: self.track_clicks,
+                attachments: attached,
+            },
+            html: self.html,
+            text: self.text,
+            attachments: self.attachments,
+            campaign: self.campaign,
+            lead: self.lead,
+            priority,
+            send_at,
+            deliver_by: self.deliver_by,
+            test_mode: self.test_mode,
+            transactional: self.transactional,
+            policy: self.policy.unwrap_or(settings.policy(priority)),
+        })
+    }
+
+    /// PostgreSQL keeps no NUL in a text, and no reader shows one.
+    fn replace_nul(&mut self) {
+        let texts = [Some(&mut self.subject), self.html.as_mut(), self.text.as_mut()];
+        for text in texts.into_iter().flatten().filter(|t| t.contains('\0')) {
+            *text = text.replace('\0', "\u{FFFD}");
+        }
+    }
+
+    /// The copies; an address in more than one of to, cc and bcc counts once, in that order.
+    fn copies(&self, reading: &mut Reading, to: Option<&Mailbox>) -> (Vec<Mailbox>, Vec<Mailbox>) {
+        if 1 + self.cc.len() + self.bcc.len() > MOST_RECIPIENTS {
+            let all = 1 + self.cc.len() + self.bcc.len();
+            reading.complain(
+                &["to"],
+                format!("to, cc and bcc have {all} addresses together; {MOST_RECIPIENTS} are allowed"),
+            );
+            return (Vec::new(), Vec::new());
+        }
+        let mut seen: std::collections::HashSet<String> = to.iter().map(|m| m.address.key()).collect();
+        let mut list = |name: &str, texts: &[String]| {
+            let mut boxes = Vec::new();
+            for (i, text) in texts.iter().enumerate() {
+                if let Some(mailbox) = reading.mailbox(&[name, &i.to_string()], text)
+                    && seen.insert(mailbox.address.key())
+                {
+                    boxes.push(mailbox);
+                }
+            }
+            boxes
+        };
+        (list("cc", &self.cc), list("bcc", &self.bcc))
+    }
+
+    fn check_content(&self, reading: &mut Reading) {
+        if self.subject.chars().count() > MOST_SUBJECT {
+            reading.complain(&["content", "inline", "subject"], format!("is longer than {MOST_SUBJECT} characters"));
+        }
+        if self.subject.contains(['\r', '\n']) {
+            reading.complain(&["content", "inline", "subject"], "must not hold a line break");
+        }
+        let bodies = [("html", &self.html), ("text", &self.text)];
+        if bodies.iter().all(|(_, body)| body.as_deref().is_none_or(str::is_empty)) {
+            reading.complain(&["content", "inline"], "needs html or text");
+        }
+        for (name, body) in bodies {
+            if body.as_ref().is_some_and(|b| b.len() > MOST_BODY) {
+                reading.complain(&["content", "inline", name], format!("is larger than {} MiB", MOST_BODY >> 20));
+            }
+        }
+    }
+
+    fn check_headers(&self, reading: &mut Reading) -> Vec<(String, String)> {
+        let mut headers = Vec::new();
+        let entries = match &self.headers {
+            None | Some(serde_json::Value::Null) => return headers,
+            Some(serde_json::Value::Object(entries)) => entries,
+            Some(_) => {
+                reading.complain(&["headers"], "must be an object of names and texts");
+                return headers;
+            }
+        };
+        for (name, value) in entries {
+            let Some(value) = value.as_str() else {
+                reading.complain(&["headers", name], "must be a text");
+                continue;
+            };
+            // RFC 5322, 3.6.8: printable US-ASCII but the colon.
+            if name.is_empty() || !name.bytes().all(|b| (33..=126).contains(&b) && b != b':') {
+                reading.complain(&["headers", name], "is not a header's name");
+            } else if is_reserved(name) {
+                reading.complain(&["headers", name], "is reserved: it has a field of its own or is set by us");
+            } else if value.contains(['\r', '\n', '\0']) {
+                reading.complain(&["headers", name], "must not hold a line break");
+            } else {
+                headers.push((name.clone(), value.to_owned()));
+            }
+        }
+        let size: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        if size > MOST_HEADERS {
+            reading.complain(&["headers"], format!("are larger than {} KiB together", MOST_HEADERS >> 10));
+        }
+        headers
+    }
+
+    fn check_labels(&self, reading: &mut Reading, settings: &Settings) {
+        if self.tags.len() > settings.most_tags {
+            reading.complain(&["tags"], format!("{} tags are allowed", settings.most_tags));
+        }
+        for (i, tag) in self.tags.iter().enumerate() {
+            if tag.is_empty() || tag.len() > MOST_TAG || !tag.bytes().all(|b| (32..=126).contains(&b)) {
+                reading
+                    .complain(&["tags", &i.to_string()], format!("must be 1 to {MOST_TAG} printable ASCII characters"));
+            }
+        }
+        match &self.metadata {
+            None | Some(serde_json::Value::Null) => {}
+            Some(value @ serde_json::Value::Object(_)) => {
+                if value.to_string().len() > MOST_METADATA {
+                    reading.complain(&["metadata"], format!("is larger than {} KiB", MOST_METADATA >> 10));
+                }
+            }
+            Some(_) => reading.complain(&["metadata"], "must be an object"),
+        }
+        if let Some(key) = &self.idempotency_key
+            && (key.is_empty() || key.chars().count() > MOST_KEY || key.chars().any(char::is_control))
+        {
+            reading.complain(
+                &["idempotencyKey"],
+                format!("must be 1 to {MOST_KEY} characters without control characters"),
+            );
+        }
+    }
+
+    fn check_attachments(&self, reading: &mut Reading) -> Vec<AttachmentHead> {
+        let mut heads = Vec::with_capacity(self.attachments.len());
+        let mut all = 0;
+        for (i, attachment) in self.attachments.iter().enumerate() {
+            let at = i.to_string();
+            let name = &attachment.filename;
+            if name.is_empty() || name.len() > 255 || name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\')) {
+                reading.complain(&["attachments", &at, "filename"], "must be a file's name without a path");
+            }
+            if !is_media_type(&attachment.content_type) {
+                reading.complain(&["attachments", &at, "contentType"], "must be a media type such as application/pdf");
+            }
+            match base64::engine::general_purpose::STANDARD.decode(&attachment.base64) {
+                Ok(bytes) => {
+                    all += bytes.len();
+                    heads.push(AttachmentHead {
+                        filename: name.clone(),
+                        content_type: attachment.content_type.clone(),
+                        size: bytes.len() as u64,
+                    });
+                }
+                Err(_) => reading.complain(&["attachments", &at, "base64"], "is not base64"),
+            }
+        }
+        if all > MOST_ATTACHED {
+            reading.complain(&["attachments"], format!("are larger than {} MiB together", MOST_ATTACHED >> 20));
+        }
+        heads
+    }
+
+    fn check_times(&self, reading: &mut Reading, now: DateTime<Utc>) -> DateTime<Utc> {
+        let send_at = match self.send_at {
+            Some(at) if at > now + FURTHEST => {
+                reading.complain(&["sendAt"], "is more than two years away");
+                now
+            }
+            Some(at) if at > now => at,
+            Some(at) if at < now - PAST_IS_NOW => {
+                reading.complain(&["sendAt"], "is in the past");
+                now
+            }
+            Some(_) | None => now,
+        };
+        if let Some(end) = self.deliver_by {
+            if end <= now {
+                reading.complain(&["deliverBy"], "is in the past");
+            } else if end <= send_at {
+                reading.complain(&["deliverBy"], "is not after sendAt");
+            }
+        }
+        send_at
+    }
+
+    /// SHA-256 over everything that was asked for but the idempotency key.
+    pub fn hash(&self) -> Vec<u8> {
+        use sha2::Digest;
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        sha2::Sha256::digest(&text).to_vec()
+    }
+}
+
+fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    RESERVED.contains(&name.as_str()) || name.starts_with("content-") || name.starts_with("x-mailgun-")
+}
+
+/// RFC 6838, 4.2: a type and a subtype of restricted names, perhaps with parameters.
+fn is_media_type(text: &str) -> bool {
+    let restricted = |name: &str| {
+        !name.is_empty()
+            && name.len() <= 127
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+    };
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    parameters.bytes().all(|b| (32..=126).contains(&b))
+        && essence.trim().split_once('/').is_some_and(|(kind, sub)| restricted(kind) && restricted(sub))
+}
+
+/// The sending domain of a From domain: the longest entry that equals it, or is its parent or child; else the first.
+pub fn sending_domain<'a>(from: &str, domains: &'a [String]) -> &'a str {
+    let related = |a: &str, b: &str| a == b || a.strip_suffix(b).is_some_and(|rest| rest.ends_with('.'));
+    domains
+        .iter()
+        .filter(|domain| related(from, domain) || related(domain, from))
+        // The first of the longest: `max_by_key` would take the last.
+        .rev()
+        .max_by_key(|domain| domain.len())
+        .unwrap_or(&domains[0])
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests may")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn draft() -> Draft {
+        Draft { to: "ann@example.com".into(), subject: "Hello".into(), text: Some("Hi".into()), ..Draft::default() }
+    }
+
+    fn complaints(change: impl FnOnce(&mut Draft)) -> Vec<String> {
+        let mut draft = draft();
+        change(&mut draft);
+        let told = draft.check(&Settings::default(), now()).err().unwrap_or_default();
+        told.into_iter().map(|c| format!("{} {}", c.path.join("."), c.message)).collect()
+    }
+
+    #[test]
+    fn a_plain_email_passes() {
+        let checked = draft().check(&Settings::default(), now()).unwrap();
+        assert_eq!(checked.send_at, now());
+        assert_eq!(checked.priority, Priority::Normal);
+        assert_eq!(checked.policy, Policy::Verify);
+        assert_eq!(checked.sender.address.as_str(), "noreply@sandbox.mailmind.test");
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_the_way_to_its_field() {
+        type Change = fn(&mut Draft);
+        let cases: &[(Change, &str)] = &[
+            (|d| d.to = "ann".into(), "to "),
+            (|d| d.from = Some("a@b@c".into()), "from "),
+            (|d| d.cc = vec!["ok@example.com".into(), "no".into()], "cc.1 "),
+            (|d| d.bcc = vec!["a@b.c, d@e.f".into()], "bcc.0 "),
+            (|d| d.reply_to = Some("".into()), "replyTo "),
+            (|d| d.subject = "a\r\nBcc: x@y.z".into(), "content.inline.subject must not hold a line break"),
+            (|d| d.subject = "x".repeat(999), "content.inline.subject is longer than 998 characters"),
+            (|d| d.text = None, "content.inline needs html or text"),
+            (|d| d.html = Some("x".repeat(MOST_BODY + 1)), "content.inline.html is larger than 2 MiB"),
+            (|d| d.headers = Some(json!(["x"])), "headers must be an object of names and texts"),
+            (|d| d.headers = Some(json!({"X-A": 1})), "headers.X-A must be a text"),
+            (|d| d.headers = Some(json!({"X A": "v"})), "headers.X A is not a header's name"),
+            (|d| d.headers = Some(json!({"Bcc": "v"})), "headers.Bcc is reserved"),
+            (|d| d.headers = Some(json!({"Content-Type": "v"})), "headers.Content-Type is reserved"),
+            (|d| d.headers = Some(json!({"X-A": "a\nb"})), "headers.X-A must not hold a line break"),
+            (|d| d.headers = Some(json!({"X-A": "a".repeat(13_000)})), "headers are larger than 12 KiB together"),
+            (|d| d.tags = vec!["a".into(); 4], "tags 3 tags are allowed"),
+            (|d| d.tags = vec!["ä".into()], "tags.0 must be"),
+            (|d| d.metadata = Some(json!("x")), "metadata must be an object"),
+            (|d| d.metadata = Some(json!({"a": "x".repeat(17_000)})), "metadata is larger than 16 KiB"),
+            (|d| d.idempotency_key = Some(String::new()), "idempotencyKey must be"),
+            (|d| d.send_at = Some(now() - TimeDelta::minutes(6)), "sendAt is in the past"),
+            (|d| d.send_at = Some(now() + TimeDelta::days(800)), "sendAt is more than two years away"),
+            (|d| d.deliver_by = Some(now()), "deliverBy is in the past"),
+            (
+                |d| {
+                    d.send_at = Some(now() + TimeDelta::hours(2));
+                    d.deliver_by = Some(now() + TimeDelta::hours(1));
+                },
+                "deliverBy is not after sendAt",
+            ),
+            (|d| d.cc = vec!["a@example.com".into(); 50], "to to, cc and bcc have 51 addresses together"),
+            (|d| d.attachments = vec![attachment("../x", "text/plain", "")], "attachments.0.filename"),
+            (|d| d.attachments = vec![attachment("x", "text", "")], "attachments.0.contentType"),
+            (|d| d.attachments = vec![attachment("x", "text/plain", "%")], "attachments.0.base64 is not base64"),
+        ];
+        for (change, expected) in cases {
+            let told = complaints(change);
+            assert!(told.len() == 1 && told[0].starts_with(expected), "expected {expected:?}, told {told:?}");
+        }
+    }
+
+    fn attachment(filename: &str, content_type: &str, base64: &str) -> Attachment {
+        Attachment { filename: filename.into(), content_type: content_type.into(), base64: base64.into() }
+    }
+
+    #[test]
+    fn attachments_of_ten_mebibytes_together_are_allowed_and_not_one_byte_more() {
+        let file = |size: usize| {
+            attachment("f", "text/plain", &base64::engine::general_purpose::STANDARD.encode(vec![0; size]))
+        };
+        assert!(complaints(|d| d.attachments = vec![file(MOST_ATTACHED / 2), file(MOST_ATTACHED / 2)]).is_empty());
+        let told = complaints(|d| d.attachments = vec![file(MOST_ATTACHED / 2), file(MOST_ATTACHED / 2 + 1)]);
+        assert_eq!(told, ["attachments are larger than 10 MiB together"]);
+    }
+
+    #[test]
+    fn a_time_up_to_five_minutes_past_means_now() {
+        let mut asked = draft();
+        asked.send_at = Some(now() - TimeDelta::minutes(5));
+        assert_eq!(asked.check(&Settings::default(), now()).unwrap().send_at, now());
+    }
+
+    #[test]
+    fn an_address_counts_once_in_the_order_to_cc_bcc() {
+        let mut asked = draft();
+        asked.cc = vec!["Ann@Example.com".into(), "bob@example.com".into()];
+        asked.bcc = vec!["bob@EXAMPLE.com".into(), "eve@example.com".into()];
+        let checked = asked.check(&Settings::default(), now()).unwrap();
+        let keys = |list: &[Mailbox]| list.iter().map(|m| m.address.key()).collect::<Vec<_>>();
+        assert_eq!(keys(&checked.cc), ["bob@example.com"]);
+        assert_eq!(keys(&checked.bcc), ["eve@example.com"]);
+    }
+
+    #[test]
+    fn the_sending_domain_is_the_longest_relative_of_the_from_domain() {
+        let domains: Vec<String> =
+            ["example.com", "mg.example.com", "other.org", "a.b.other.org"].map(Into::into).into();
+        let cases = [
+            ("example.com", "mg.example.com"),
+            ("mg.example.com", "mg.example.com"),
+            ("x.mg.example.com", "mg.example.com"),
+            ("news.example.com", "example.com"),
+            ("other.org", "a.b.other.org"),
+            ("b.other.org", "a.b.other.org"),
+            ("z.other.org", "other.org"),
+            ("badexample.com", "example.com"),
+            ("nowhere.net", "example.com"),
+        ];
+        for (from, expected) in cases {
+            assert_eq!(sending_domain(from, &domains), expected, "{from}");
+        }
+    }
+
+    #[test]
+    fn the_hash_covers_the_content_and_not_the_key() {
+        let mut keyed = draft();
+        keyed.idempotency_key = Some("k".into());
+        assert_eq!(keyed.hash(), draft().hash());
+        let mut other = draft();
+        other.subject = "Hello!".into();
+        assert_ne!(other.hash(), draft().hash());
+    }
+}

@@ -1,0 +1,463 @@
+//! The table of all (cause, state) pairs: what may happen to an email, and where it stands afterwards. Pure.
+
+use chrono::{DateTime, Utc};
+use entity::{Outcome, Policy, Priority, Status};
+use uuid::Uuid;
+
+/// What the ledger knows of an email and may change. The rest of the row never changes after acceptance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub id: Uuid,
+    pub lane: Priority,
+    pub scope: i32,
+    pub status: Status,
+    pub fence: i32,
+    pub attempts: i32,
+    pub due_at: Option<DateTime<Utc>>,
+    pub lease_until: Option<DateTime<Utc>>,
+    pub resolve_at: Option<DateTime<Utc>>,
+    pub send_at: DateTime<Utc>,
+    pub deliver_by: Option<DateTime<Utc>>,
+    pub policy: Policy,
+    pub cancel_requested: bool,
+    pub acceptances: i32,
+    pub last_error: Option<String>,
+    pub provider_id: Option<String>,
+    pub omitted: Option<String>,
+    pub first_try_at: Option<DateTime<Utc>>,
+    pub sent_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// What happened, or is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cause {
+    /// Its time has come.
+    Due,
+    /// A worker takes it, until then. `omitted` names copies the gate left out.
+    Claim { until: DateTime<Utc>, omitted: Option<String> },
+    /// Its recipient must not be mailed.
+    Suppress { why: String },
+    /// It was accepted for the sandbox and this process sends for real, or the other way round.
+    WrongMode { why: &'static str },
+    /// Its `deliverBy` is over.
+    DeadlineOver,
+    /// A worker reports how its hand-over ended.
+    Settle(Settlement),
+    /// The worker that held it fell silent.
+    LeaseOver,
+    /// The wait of an UNCONFIRMED email of policy RESEND is over.
+    Resend,
+    /// Somebody asks to cancel it.
+    Cancel,
+    /// Somebody asks to take it up again.
+    Retry,
+    /// Somebody asks to send it at another time.
+    Reschedule { send_at: DateTime<Utc> },
+    /// Somebody knows what became of an UNCONFIRMED email.
+    Resolve { sent: bool },
+}
+
+/// A worker's report about one claim.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settlement {
+    /// The claim it speaks of.
+    pub fence: i32,
+    pub handed: Handed,
+    pub http_status: Option<u16>,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: DateTime<Utc>,
+}
+
+/// How a hand-over ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Handed {
+    /// Mailgun accepted it under this id.
+    Sent { provider_id: String },
+    /// It never left; a further try is due then.
+    Retry { why: String, due_at: DateTime<Utc> },
+    /// Mailgun asked to wait: nothing is spent, a hold keeps it.
+    Held { why: String },
+    /// Mailgun refused the account, or what answered was not Mailgun: nothing is spent, a breaker keeps it.
+    AccountRefused { why: String },
+    /// Nobody knows.
+    Unconfirmed { why: String },
+    /// Mailgun refused the email.
+    Failed { why: String },
+    /// The worker did not post it.
+    NotHandedOver,
+}
+
+/// What a decision rests on besides the row.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub now: DateTime<Utc>,
+    /// `MAILGUN_MAX_RETRIES`: tries in all.
+    pub max_tries: i32,
+    /// How long RESEND waits.
+    pub resend: chrono::TimeDelta,
+    /// How long an email rests that can't leave and has no try to spend.
+    pub snooze: chrono::TimeDelta,
+    /// When nothing waits on Mailgun any longer: `EMAIL_MAX_AGE`.
+    pub max_age: chrono::TimeDelta,
+    /// Why its recipient must not be mailed, where that was asked.
+    pub suppressed: Option<String>,
+    /// When the last pause over it ended; its age counts from then.
+    pub pause_ended: Option<DateTime<Utc>>,
+}
+
+/// What a cause did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It stands elsewhere now.
+    Moved,
+    /// It stands where it stood, with something noted: a wish to cancel, a second acceptance, another time.
+    Noted,
+    /// Everything was as it should be already.
+    Nothing,
+}
+
+/// Why a cause can't have its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such email, or somebody else holds its row for the moment.
+    #[error("there is no such email")]
+    NotFound,
+    /// The worker's claim is over.
+    #[error("the claim is over")]
+    Stale,
+    /// It can't be cancelled from this state.
+    #[error("an email that is {0} can't be cancelled")]
+    NotCancellable(Name),
+    /// It can't be retried from this state.
+    #[error("an email that is {0} can't be retried")]
+    NotRetryable(Name),
+    /// It may be with Mailgun; only somebody who knows may decide.
+    #[error("it may be with Mailgun: use resolveEmail to say whether it was sent")]
+    Unconfirmed,
+    /// Its recipient is still suppressed.
+    #[error("its recipient is still suppressed")]
+    StillSuppressed,
+    /// Its `deliverBy` is over.
+    #[error("its deliverBy is over")]
+    DeadlineOver,
+    /// It no longer waits.
+    #[error("an email that is {0} can't be rescheduled")]
+    NotReschedulable(Name),
+    /// Nobody has to decide about it.
+    #[error("an email that is {0} needs no decision: only UNCONFIRMED ones do")]
+    NotUnconfirmed(Name),
+    /// The feeder, the gate or a watcher came too late.
+    #[error("an email that is {0} is not waiting")]
+    NotWaiting(Name),
+}
+
+/// A status by its public name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name(pub Status);
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+/// Lets `cause` happen to `row`. The row is changed only when the answer is `Ok`.
+pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refusal> {
+    let now = facts.now;
+    match cause {
+        Cause::Due => match row.status {
+            Status::Scheduled => {
+                row.status = Status::Queued;
+                Ok(Effect::Moved)
+            }
+            Status::Queued => Ok(Effect::Nothing),
+            other => Err(Refusal::NotWaiting(Name(other))),
+        },
+        Cause::Claim { until, omitted } => match row.status {
+            Status::Queued => {
+                row.status = Status::Sending;
+                row.fence += 1;
+                row.lease_until = Some(*until);
+                row.first_try_at = row.first_try_at.or(Some(now));
+                row.omitted = omitted.clone().or(row.omitted.take());
+                Ok(Effect::Moved)
+            }
+            other => Err(Refusal::NotWaiting(Name(other))),
+        },
+        Cause::Suppress { why } => end_waiting(row, Status::Suppressed, why, now),
+        Cause::WrongMode { why } => end_waiting(row, Status::Cancelled, why, now),
+        Cause::DeadlineOver => end_waiting(row, Status::Expired, "its deliverBy is over", now),
+        Cause::Settle(settlement) => settle(row, settlement, facts),
+        Cause::LeaseOver => match row.status {
+            Status::Sending => {
+                unconfirmed(row, "the worker that held it fell silent", facts);
+                Ok(Effect::Moved)
+            }
+            other => Err(Refusal::NotWaiting(Name(other))),
+        },
+        Cause::Resend => match row.status {
+            Status::Unconfirmed if row.policy == Policy::Resend => {
+                leave_unsent(row, now, Spend::Spent, facts);
+                Ok(Effect::Moved)
+            }
+            other => Err(Refusal::NotUnconfirmed(Name(other))),
+        },
+        Cause::Cancel => match row.status {
+            Status::Scheduled | Status::Queued => end_waiting(row, Status::Cancelled, "cancelled on request", now),
+            Status::Sending | Status::Unconfirmed => {
+                row.cancel_requested = true;
+                Ok(Effect::Noted)
+            }
+            Status::Cancelled => Ok(Effect::Nothing),
+            other => Err(Refusal::NotCancellable(Name(other))),
+        },
+        Cause::Retry => retry(row, facts),
+        Cause::Reschedule { send_at } => match row.status {
+            Status::Scheduled | Status::Queued => {
+                row.send_at = *send_at;
+                row.due_at = Some(*send_at);
+                row.status = if *send_at > now { Status::Scheduled } else { Status::Queued };
+                Ok(Effect::Moved)
+            }
+            other => Err(Refusal::NotReschedulable(Name(other))),
+        },
+        Cause::Resolve { sent } => match row.status {
+            Status::Unconfirmed if *sent => {
+                accepted(row, None, now);
+                Ok(Effect::Moved)
+            }
+            Status::Unconfirmed => {
+                leave_unsent(row, now, Spend::Nothing, facts);
+                Ok(Effect::Moved)
+            }
+            other => Err(Refusal::NotUnconfirmed(Name(other))),
+        },
+    }
+}
+
+/// An email that nobody holds ends.
+fn end_waiting(row: &mut Row, end: Status, why: &str, now: DateTime<Utc>) -> Result<Effect, Refusal> {
+    if !row.status.is_waiting() {
+        return Err(Refusal::NotWaiting(Name(row.status)));
+    }
+    finish(row, end, Some(why.to_owned()), now);
+    Ok(Effect::Moved)
+}
+
+fn finish(row: &mut Row, end: Status, why: Option<String>, now: DateTime<Utc>) {
+    row.status = end;
+    row.due_at = None;
+    row.lease_until = None;
+    row.resolve_at = None;
+    row.last_error = why;
+    row.finished_at = Some(now);
+}
+
+/// Mailgun has it: proven, from whatever state.
+fn accepted(row: &mut Row, provider_id: Option<String>, now: DateTime<Utc>) {
+    finish(row, Status::Sent, None, now);
+    row.acceptances += 1;
+    row.sent_at = Some(now);
+    row.provider_id = provider_id.or(row.provider_id.take());
+}
+
+/// Perhaps with Mailgun. An unknown outcome spends a try; with the tries spent RESEND waits for proof like VERIFY.
+fn unconfirmed(row: &mut Row, why: &str, facts: &Facts) {
+    row.status = Status::Unconfirmed;
+    row.attempts += 1;
+    row.due_at = None;
+    row.lease_until = None;
+    row.last_error = Some(why.to_owned());
+    let again = row.policy == Policy::Resend && row.attempts < facts.max_tries;
+    row.resolve_at = again.then(|| facts.now + facts.resend);
+}
+
+/// What leaving unsent costs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spend {
+    /// The try did not count.
+    Nothing,
+    /// It has been counted already, when its outcome was unknown.
+    Spent,
+    /// It was counted as unknown and turned out never to have reached Mailgun.
+    Refund,
+}
+
+/// The one way out of SENDING and UNCONFIRMED for what was not sent; the first that applies.
+fn leave_unsent(row: &mut Row, due_at: DateTime<Utc>, spend: Spend, facts: &Facts) {
+    let now = facts.now;
+    let why = row.last_error.take();
+    if spend == Spend::Refund {
+        row.attempts = (row.attempts - 1).max(0);
+    }
+    if row.cancel_requested {
+        return finish(row, Status::Cancelled, Some("cancelled on request".into()), now);
+    }
+    if let Some(suppressed) = &facts.suppressed {
+        return finish(row, Status::Suppressed, Some(suppressed.clone()), now);
+    }
+    if row.deliver_by.is_some_and(|end| end <= now) {
+        return finish(row, Status::Expired, Some("its deliverBy is over".into()), now);
+    }
+    let age_from = row.first_try_at.max(facts.pause_ended);
+    if age_from.is_some_and(|start| now - start > facts.max_age) {
+        return finish(
+            row,
+            Status::Expired,
+            Some(format!("it waited on Mailgun for too long; last: {}", why.unwrap_or_default())),
+            now,
+        );
+    }
+    row.status = if due_at > now { Status::Scheduled } else { Status::Queued };
+    row.due_at = Some(due_at);
+    row.lease_until = None;
+    row.resolve_at = None;
+    row.last_error = why;
+}
+
+fn settle(row: &mut Row, report: &Settlement, facts: &Facts) -> Result<Effect, Refusal> {
+    if let Handed::Sent { provider_id } = &report.handed {
+        return Ok(evidence(row, provider_id, facts));
+    }
+    let current = report.fence == row.fence;
+    match row.status {
+        Status::Sending if current => {
+            report_from_sending(row, &report.handed, facts);
+            Ok(Effect::Moved)
+        }
+        // Its lease ran out before the report came. What proves that Mailgun does not have it still counts.
+        Status::Unconfirmed if current => Ok(report_from_unconfirmed(row, &report.handed, facts)),
+        _ => Err(Refusal::Stale),
+    }
+}
+
+/// A 200 for any claim proves acceptance, in whatever state the email is found; a second one is a double.
+fn evidence(row: &mut Row, provider_id: &str, facts: &Facts) -> Effect {
+    if row.status.is_accepted() {
+        row.acceptances += 1;
+        return Effect::Noted;
+    }
+    accepted(row, Some(provider_id.to_owned()), facts.now);
+    Effect::Moved
+}
+
+fn report_from_sending(row: &mut Row, handed: &Handed, facts: &Facts) {
+    let now = facts.now;
+    match handed {
+        Handed::Sent { .. } => unreachable!("evidence is taken before"),
+        Handed::Retry { why, due_at } => {
+            row.last_error = Some(why.clone());
+            // A way that is closed fails no email: the last try is never spent on it.
+            if row.attempts + 1 < facts.max_tries {
+                row.attempts += 1;
+                leave_unsent(row, *due_at, Spend::Spent, facts);
+            } else {
+                leave_unsent(row, now + facts.snooze, Spend::Nothing, facts);
+            }
+        }
+        Handed::Held { why } | Handed::AccountRefused { why } => {
+            row.last_error = Some(why.clone());
+            leave_unsent(row, now, Spend::Nothing, facts);
+        }
+        Handed::NotHandedOver => leave_unsent(row, now, Spend::Nothing, facts),
+        Handed::Unconfirmed { why } => unconfirmed(row, why, facts),
+        Handed::Failed { why } => {
+            row.attempts += 1;
+            finish(row, Status::Failed, Some(why.clone()), now);
+        }
+    }
+}
+
+fn report_from_unconfirmed(row: &mut Row, handed: &Handed, facts: &Facts) -> Effect {
+    match handed {
+        Handed::Sent { .. } | Handed::Unconfirmed { .. } => Effect::Nothing,
+        Handed::Failed { why } => {
+            finish(row, Status::Failed, Some(why.clone()), facts.now);
+            Effect::Moved
+        }
+        Handed::Retry { why, .. } | Handed::Held { why } | Handed::AccountRefused { why } => {
+            row.last_error = Some(why.clone());
+            leave_unsent(row, facts.now, Spend::Refund, facts);
+            Effect::Moved
+        }
+        Handed::NotHandedOver => {
+            row.last_error = None;
+            leave_unsent(row, facts.now, Spend::Refund, facts);
+            Effect::Moved
+        }
+    }
+}
+
+fn retry(row: &mut Row, facts: &Facts) -> Result<Effect, Refusal> {
+    match row.status {
+        Status::Failed => {}
+        Status::Suppressed if facts.suppressed.is_none() => {}
+        Status::Suppressed => return Err(Refusal::StillSuppressed),
+        Status::Unconfirmed => return Err(Refusal::Unconfirmed),
+        other => return Err(Refusal::NotRetryable(Name(other))),
+    }
+    if row.deliver_by.is_some_and(|end| end <= facts.now) {
+        return Err(Refusal::DeadlineOver);
+    }
+    row.status = Status::Queued;
+    row.due_at = Some(facts.now);
+    row.attempts = 0;
+    row.cancel_requested = false;
+    row.first_try_at = None;
+    row.finished_at = None;
+    Ok(Effect::Moved)
+}
+
+/// The row of `email_attempts` that a cause leaves behind, from the row as it was before.
+pub fn attempt(
+    before: &Row,
+    after: &Row,
+    cause: &Cause,
+    facts: &Facts,
+    lease: chrono::TimeDelta,
+) -> Option<entity::attempt::Model> {
+    match cause {
+        Cause::Settle(report) => {
+            let (outcome, error) = match &report.handed {
+                Handed::Sent { .. } => (Outcome::Sent, None),
+                Handed::Retry { why, .. } => (Outcome::Retry, Some(why.clone())),
+                Handed::Held { why } => (Outcome::Held, Some(why.clone())),
+                Handed::AccountRefused { why } => (Outcome::AccountRefused, Some(why.clone())),
+                Handed::Unconfirmed { why } => (Outcome::Unconfirmed, Some(why.clone())),
+                Handed::Failed { why } => (Outcome::Failed, Some(why.clone())),
+                Handed::NotHandedOver => (Outcome::NotHandedOver, None),
+            };
+            Some(entity::attempt::Model {
+                email_id: before.id,
+                fence: report.fence,
+                outcome,
+                http_status: report.http_status.map(i32::from),
+                error,
+                started_at: report.started_at,
+                finished_at: report.finished_at,
+                retry_at: after.due_at,
+            })
+        }
+        Cause::LeaseOver => Some(entity::attempt::Model {
+            email_id: before.id,
+            fence: before.fence,
+            outcome: Outcome::LeaseRanOut,
+            http_status: None,
+            error: after.last_error.clone(),
+            started_at: before.lease_until.map_or(facts.now, |until| until - lease),
+            finished_at: facts.now,
+            retry_at: after.resolve_at,
+        }),
+        Cause::Due
+        | Cause::Claim { .. }
+        | Cause::Suppress { .. }
+        | Cause::WrongMode { .. }
+        | Cause::DeadlineOver
+        | Cause::Resend
+        | Cause::Cancel
+        | Cause::Retry
+        | Cause::Reschedule { .. }
+        | Cause::Resolve { .. } => None,
+    }
+}

@@ -1,0 +1,98 @@
+//! Every duration of the protocol in one place, so that a test can divide them all and keep their ratios.
+
+use std::time::Duration;
+
+/// How long things may take and how often they are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How long a claim holds. A row whose lease ran out becomes UNCONFIRMED.
+    pub lease: Duration,
+    /// A worker whose lease has less than this left does not post. More than a POST may take.
+    pub lease_margin: Duration,
+    /// How long one POST may take, connecting included.
+    pub post: Duration,
+    /// How long connecting may take.
+    pub connect: Duration,
+    /// How long an UNCONFIRMED email of policy RESEND waits before it is sent again.
+    pub resend: Duration,
+    /// The feeder looks at least this often.
+    pub round: Duration,
+    /// A fed, unclaimed email is fed again after this long when its lane is empty …
+    pub refeed_idle: Duration,
+    /// … and after this long in any case.
+    pub refeed: Duration,
+    /// How long a doorbell waits for room with the sender.
+    pub offer: Duration,
+    /// The first probe of an open breaker comes after this long, each further one after twice the wait …
+    pub probe_first: Duration,
+    /// … up to this.
+    pub probe_most: Duration,
+    /// How long an email rests whose way to Mailgun is closed and whose tries are spent.
+    pub snooze: Duration,
+    /// How often expired leases, deadlines and resends are looked for.
+    pub watch: Duration,
+    /// How often the clock is aligned with the database's.
+    pub align: Duration,
+    /// How long a stopping process may finish what is open.
+    pub shutdown: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(60),
+            lease_margin: Duration::from_secs(25),
+            post: Duration::from_secs(20),
+            connect: Duration::from_secs(5),
+            resend: Duration::from_secs(20),
+            round: Duration::from_millis(250),
+            refeed_idle: Duration::from_secs(2),
+            refeed: Duration::from_secs(30),
+            offer: Duration::from_secs(3),
+            probe_first: Duration::from_secs(1),
+            probe_most: Duration::from_secs(60),
+            snooze: Duration::from_secs(5),
+            watch: Duration::from_secs(1),
+            align: Duration::from_secs(30),
+            shutdown: Duration::from_secs(25),
+        }
+    }
+}
+
+impl Timing {
+    /// The same protocol `n` times as fast.
+    pub fn divided(n: u32) -> Self {
+        let whole = Self::default();
+        Self {
+            lease: whole.lease / n,
+            lease_margin: whole.lease_margin / n,
+            post: whole.post / n,
+            connect: whole.connect / n,
+            resend: whole.resend / n,
+            round: whole.round,
+            refeed_idle: whole.refeed_idle / n,
+            refeed: whole.refeed / n,
+            offer: whole.offer / n,
+            probe_first: whole.probe_first / n,
+            probe_most: whole.probe_most / n,
+            snooze: whole.snooze / n,
+            watch: whole.watch / n,
+            align: whole.align / n,
+            shutdown: whole.shutdown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_ends_before_its_lease_and_before_the_shutdown() {
+        for timing in [Timing::default(), Timing::divided(10)] {
+            assert!(timing.post < timing.lease_margin);
+            assert!(timing.lease_margin < timing.lease);
+            assert!(timing.post <= timing.shutdown);
+        }
+    }
+}
