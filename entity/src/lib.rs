@@ -6,6 +6,7 @@
 
 #![expect(missing_docs, reason = "a column's name says it; where it does not, it has a comment")]
 
+pub mod address;
 pub mod api_key;
 pub mod attempt;
 pub mod breaker;
@@ -24,10 +25,12 @@ pub mod idempotency_key;
 pub mod lane;
 pub mod priority;
 pub mod scope;
+pub mod sealed;
 pub mod status;
 pub mod suppression;
 pub mod tally;
 
+pub use address::{AddressError, EmailAddress, Mailbox};
 pub use clock::Clock;
 pub use priority::Priority;
 pub use status::{Outcome, Policy, Status};
