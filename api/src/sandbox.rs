@@ -16,9 +16,9 @@
 //! | `GET`, `DELETE /_sandbox/faults` | the faults in force; none from now on |
 //!
 //! A fault is `{"kind": "429_retry_after", "times": 3, "chance": 0.5, "domain": "mg.example.com", "to": "@gmail.com",
-//! "after_ms": 200, "retry_after_ms": 5000, "message": "other words"}`; all but `kind` may be left out. `kind` is one of
-//! [the faults' table](faults). Faults are tried first to last on each message that would have been accepted; what the
-//! sandbox refuses by itself spends none.
+//! "after_ms": 200, "retry_after_ms": 5000, "message": "other words"}`; all but `kind` may be left out. The kinds stand in
+//! `sandbox/faults/kind.rs`, what the other fields mean in `sandbox/faults.rs`. Faults are tried first to last on each
+//! message that would have been accepted; what the sandbox refuses by itself spends none.
 
 mod address;
 mod answer;
@@ -128,8 +128,7 @@ impl Sandbox {
 /// at the status alone), else a page.
 async fn elsewhere(State(mailgun): State<Arc<Mailgun>>, uri: Uri) -> Response {
     let answer = if is_wrong_base(uri.path()) { answer::magnificent() } else { answer::page_not_found() };
-    mailgun.store.asked();
-    mailgun.store.answered(&answer);
+    mailgun.store.asked().answered(&answer);
     answer
 }
 

@@ -1,24 +1,6 @@
-//! Failing on demand: which fault strikes which message.
-//!
-//! | `kind` | the client sees | accepted |
-//! |---|---|---|
-//! | `400` `401` `402` `403` `404` `420` | Mailgun's own text for it (402, 420: as reported by others) | no |
-//! | `429` | "… limit exceeded, try again after *date*", no header | no |
-//! | `429_account` | "account-requests-per-sec limit exceeded, try again after *n* seconds" | no |
-//! | `429_bare` | neither header nor time | no |
-//! | `429_retry_after` `429_reset_s` `429_reset_ms` | `Retry-After`, or `X-RateLimit-Reset` in seconds or milliseconds | no |
-//! | `500` `500_accepted` | "Internal Server Error" | no, yes |
-//! | `502` `502_accepted` `503` `503_retry_after` | a proxy's page, the last with `Retry-After` | only `502_accepted` |
-//! | `hang` `hang_accepted` | nothing, until it leaves or two minutes have passed | no, yes |
-//! | `cut` `cut_accepted` | the connection closes after the request was read | no, yes |
-//! | `cut_body` | 200, the connection closes amid the body | yes |
-//! | `magnificent` | 200 `Mailgun Magnificent API` | no |
-//! | `no_id` | 200 without an id | yes |
-//! | `redirect` | 302 to `/` | no |
-//! | `html404` | 404, a page | no |
-//! | `latency` | nothing of it: the message waits `after_ms`, then the next faults are tried | as it then comes |
-//! | `other_message_id` | 200 with a Message-Id of Mailgun's making, whatever was asked for | yes |
+//! Failing on demand: which fault strikes which message. The kinds are in [`Kind`].
 
+mod kind;
 mod strike;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,117 +9,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::kind::Kind;
 pub(super) use self::strike::{Cut, Strike};
 
 /// The longest wait that a fault may ask for, and the longest that a request hangs.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(120);
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// How many faults may be in force at once.
 const MOST_FAULTS: usize = 100;
-
-/// What goes wrong. The table above says how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Kind {
-    #[serde(rename = "400")]
-    BadRequest,
-    #[serde(rename = "401")]
-    Unauthorized,
-    #[serde(rename = "402")]
-    PaymentRequired,
-    #[serde(rename = "403")]
-    NotAllowed,
-    #[serde(rename = "404")]
-    UnknownDomain,
-    #[serde(rename = "420")]
-    HourlyLimit,
-    #[serde(rename = "429")]
-    TooMany,
-    #[serde(rename = "429_account")]
-    TooManyForAccount,
-    #[serde(rename = "429_bare")]
-    TooManyBare,
-    #[serde(rename = "429_retry_after")]
-    TooManyRetryAfter,
-    #[serde(rename = "429_reset_s")]
-    TooManyResetSeconds,
-    #[serde(rename = "429_reset_ms")]
-    TooManyResetMillis,
-    #[serde(rename = "500")]
-    InternalError,
-    #[serde(rename = "500_accepted")]
-    InternalErrorAccepted,
-    #[serde(rename = "502")]
-    BadGateway,
-    #[serde(rename = "502_accepted")]
-    BadGatewayAccepted,
-    #[serde(rename = "503")]
-    Unavailable,
-    #[serde(rename = "503_retry_after")]
-    UnavailableRetryAfter,
-    #[serde(rename = "hang")]
-    Hang,
-    #[serde(rename = "hang_accepted")]
-    HangAccepted,
-    #[serde(rename = "cut")]
-    Cut,
-    #[serde(rename = "cut_accepted")]
-    CutAccepted,
-    #[serde(rename = "cut_body")]
-    CutBody,
-    #[serde(rename = "magnificent")]
-    Magnificent,
-    #[serde(rename = "no_id")]
-    NoId,
-    #[serde(rename = "redirect")]
-    Redirect,
-    #[serde(rename = "html404")]
-    Html404,
-    #[serde(rename = "latency")]
-    Latency,
-    #[serde(rename = "other_message_id")]
-    OtherMessageId,
-}
-
-impl Kind {
-    /// Whether the message counts as accepted, whatever the client is told.
-    pub(super) fn accepts(self) -> bool {
-        match self {
-            Self::InternalErrorAccepted
-            | Self::BadGatewayAccepted
-            | Self::HangAccepted
-            | Self::CutAccepted
-            | Self::CutBody
-            | Self::NoId
-            | Self::Latency
-            | Self::OtherMessageId => true,
-            Self::BadRequest
-            | Self::Unauthorized
-            | Self::PaymentRequired
-            | Self::NotAllowed
-            | Self::UnknownDomain
-            | Self::HourlyLimit
-            | Self::TooMany
-            | Self::TooManyForAccount
-            | Self::TooManyBare
-            | Self::TooManyRetryAfter
-            | Self::TooManyResetSeconds
-            | Self::TooManyResetMillis
-            | Self::InternalError
-            | Self::BadGateway
-            | Self::Unavailable
-            | Self::UnavailableRetryAfter
-            | Self::Hang
-            | Self::Cut
-            | Self::Magnificent
-            | Self::Redirect
-            | Self::Html404 => false,
-        }
-    }
-
-    /// Whether the sender's own Message-Id is overlooked.
-    pub(super) fn renames(self) -> bool {
-        self == Self::OtherMessageId
-    }
-}
 
 /// A fault as it is set: what goes wrong, when, and for whom. An absent condition is one that always holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -18,13 +18,13 @@ pub(super) async fn take(
     Path(domain): Path<String>,
     request: Request,
 ) -> Response {
-    mailgun.store.asked();
+    let under_way = mailgun.store.asked();
     let answer = match check(&mailgun, &domain, request).await {
         _ if domain.is_empty() => answer::magnificent(),
         Ok(message) => mailgun.accept(domain, message).await,
         Err(refusal) => refusal.into_response(),
     };
-    mailgun.store.answered(&answer);
+    under_way.answered(&answer);
     answer
 }
 

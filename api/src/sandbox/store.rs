@@ -1,9 +1,9 @@
 //! What was received, in bounded memory: counters for all of it, a record of each of the newest messages, and the bodies
 //! of the very newest.
 
-use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::hash::BuildHasher as _;
+mod ring;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +11,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use self::ring::{Bound, Ring, Seen};
 use super::faults::{Cut, Kind};
 use super::form::File;
 use super::submission::{Bodies, Submission};
@@ -19,9 +20,6 @@ use super::submission::{Bodies, Submission};
 const RECORDS: Bound = Bound { count: 10_000, bytes: 32 << 20 };
 /// The same for the bodies of the newest.
 const BODIES: Bound = Bound { count: 200, bytes: 16 << 20 };
-/// How many email ids are remembered to tell duplicates from first arrivals.
-const IDS: usize = 500_000;
-
 /// The variable by which a message is told from its duplicate.
 pub(super) const EMAIL_ID: &str = "email-id";
 
@@ -64,9 +62,10 @@ pub(super) struct Stats {
     requests: u64,
     /// By the status they were answered with.
     by_status: BTreeMap<u16, u64>,
-    /// Requests whose connection was cut instead of an answer. What is in none of these numbers is still under way, or its
-    /// client left.
+    /// Requests whose connection was cut instead of an answer.
     cut: u64,
+    /// Requests that are being answered, or hang. What is in none of these three, its client left.
+    under_way: u64,
     accepted: u64,
     /// Accepted although a message with the same `v:email-id` had been.
     duplicates: u64,
@@ -78,6 +77,7 @@ pub(super) struct Stats {
 #[derive(Default)]
 pub(super) struct Store {
     requests: AtomicU64,
+    under_way: AtomicU64,
     cut: AtomicU64,
     statuses: Statuses,
     received: Mutex<Received>,
@@ -92,14 +92,52 @@ impl Default for Statuses {
     }
 }
 
-#[derive(Default)]
 struct Received {
     last_number: u64,
     accepted: u64,
     duplicates: u64,
     records: Ring<Arc<Accepted>>,
     bodies: Ring<(u64, Arc<Bodies>)>,
+    /// Email ids, to tell duplicates from first arrivals.
     seen: Seen,
+}
+
+impl Default for Received {
+    fn default() -> Self {
+        Self {
+            last_number: 0,
+            accepted: 0,
+            duplicates: 0,
+            records: Ring::within(RECORDS),
+            bodies: Ring::within(BODIES),
+            seen: Seen::default(),
+        }
+    }
+}
+
+/// A request that was counted and is under way.
+pub(super) struct UnderWay<'a>(&'a Store);
+
+impl UnderWay<'_> {
+    /// Counts its answer.
+    pub(super) fn answered(self, answer: &Response) {
+        let Self(store) = self;
+        let counter = if answer.extensions().get::<Cut>().is_some() {
+            Some(&store.cut)
+        } else {
+            store.statuses.0.get(usize::from(answer.status().as_u16()).saturating_sub(100))
+        };
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    /// Answered, or dropped by the server because the client left.
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Which records are asked for; an absent field asks nothing.
@@ -112,20 +150,10 @@ pub(super) struct Wanted {
 
 impl Store {
     /// Counts a request.
-    pub(super) fn asked(&self) {
+    pub(super) fn asked(&self) -> UnderWay<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts its answer.
-    pub(super) fn answered(&self, answer: &Response) {
-        let counter = if answer.extensions().get::<Cut>().is_some() {
-            Some(&self.cut)
-        } else {
-            self.statuses.0.get(usize::from(answer.status().as_u16()).saturating_sub(100))
-        };
-        if let Some(counter) = counter {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self)
     }
 
     /// Remembers a message; answers its number.
@@ -173,8 +201,8 @@ impl Store {
             received.duplicates += 1;
         }
         let number = record.number;
-        received.records.push(Arc::new(record), bytes, RECORDS);
-        received.bodies.push((number, bodies), body_bytes, BODIES);
+        received.records.push(Arc::new(record), bytes);
+        received.bodies.push((number, bodies), body_bytes);
         number
     }
 
@@ -201,10 +229,11 @@ impl Store {
             requests: self.requests.load(Ordering::Relaxed),
             by_status,
             cut: self.cut.load(Ordering::Relaxed),
+            under_way: self.under_way.load(Ordering::Relaxed),
             accepted: received.accepted,
             duplicates: received.duplicates,
-            kept: received.records.entries.len(),
-            kept_bodies: received.bodies.entries.len(),
+            kept: received.records.len(),
+            kept_bodies: received.bodies.len(),
         }
     }
 
@@ -233,7 +262,12 @@ impl Accepted {
         bytes += lists.into_iter().flatten().map(owned).sum::<usize>();
         bytes += self.variables.iter().map(|(name, value)| owned(name) + owned(value)).sum::<usize>();
         bytes += named.map(|(name, values)| owned(name) + values.iter().map(owned).sum::<usize>()).sum::<usize>();
-        bytes + self.files.iter().map(|file| size_of::<File>() + file.name.len()).sum::<usize>()
+        bytes
+            + self
+                .files
+                .iter()
+                .map(|file| size_of::<File>() + file.name.len() + file.content_type.as_ref().map_or(0, String::len))
+                .sum::<usize>()
     }
 }
 
@@ -247,65 +281,6 @@ impl Wanted {
         let bare = |id: &str| id.trim_matches(['<', '>']).to_owned();
         self.email_id.as_ref().is_none_or(|id| record.variables.get(EMAIL_ID) == Some(id))
             && self.message_id.as_ref().is_none_or(|id| bare(&record.message_id) == bare(id))
-    }
-}
-
-/// How much a ring holds.
-#[derive(Clone, Copy)]
-struct Bound {
-    count: usize,
-    bytes: usize,
-}
-
-/// The newest entries within a bound; the oldest make room. An entry larger than the whole bound is not kept.
-struct Ring<T> {
-    entries: VecDeque<(T, usize)>,
-    bytes: usize,
-}
-
-impl<T> Default for Ring<T> {
-    fn default() -> Self {
-        Self { entries: VecDeque::new(), bytes: 0 }
-    }
-}
-
-impl<T> Ring<T> {
-    fn push(&mut self, entry: T, bytes: usize, bound: Bound) {
-        self.entries.push_back((entry, bytes));
-        self.bytes += bytes;
-        while self.entries.len() > bound.count || self.bytes > bound.bytes {
-            let Some((_, freed)) = self.entries.pop_front() else { break };
-            self.bytes -= freed;
-        }
-    }
-
-    fn newest_first(&self) -> impl Iterator<Item = &T> {
-        self.entries.iter().rev().map(|(entry, _)| entry)
-    }
-}
-
-/// The newest email ids, as hashes: among half a million two are alike by chance once in a hundred million runs.
-#[derive(Default)]
-struct Seen {
-    hasher: RandomState,
-    ids: HashSet<u64>,
-    order: VecDeque<u64>,
-}
-
-impl Seen {
-    /// Whether `id` is new.
-    fn insert(&mut self, id: &str) -> bool {
-        let id = self.hasher.hash_one(id);
-        let new = self.ids.insert(id);
-        if new {
-            self.order.push_back(id);
-            if self.order.len() > IDS
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.ids.remove(&oldest);
-            }
-        }
-        new
     }
 }
 
@@ -353,8 +328,7 @@ mod tests {
             accept(&store, message);
         }
         let received = store.lock();
-        assert_eq!((received.records.entries.len(), received.bodies.entries.len()), (31, 16));
-        assert!(received.records.bytes <= RECORDS.bytes);
+        assert_eq!((received.records.len(), received.bodies.len()), (31, 16));
     }
 
     #[test]
@@ -365,15 +339,5 @@ mod tests {
         }
         accept(&store, message("0", ""));
         assert_eq!(store.stats().duplicates, 1);
-    }
-
-    #[test]
-    fn ids_are_remembered_up_to_a_bound() {
-        let mut seen = Seen::default();
-        for n in 0..=IDS {
-            assert!(seen.insert(&n.to_string()));
-        }
-        assert_eq!((seen.ids.len(), seen.order.len()), (IDS, IDS));
-        assert!(!seen.insert("1") && seen.insert("0"), "only the oldest is forgotten");
     }
 }

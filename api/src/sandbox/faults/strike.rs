@@ -58,12 +58,18 @@ impl Strike {
                 StatusCode::from_u16(420).unwrap_or(StatusCode::TOO_MANY_REQUESTS),
                 not_allowed(domain, "sending limit (messages per hour) exceeded"),
             ),
-            Kind::TooMany
-            | Kind::TooManyForAccount
-            | Kind::TooManyBare
-            | Kind::TooManyRetryAfter
-            | Kind::TooManyResetSeconds
-            | Kind::TooManyResetMillis => self.too_many(domain, now),
+            Kind::TooMany => self.too_many(domain, &format!("{LIMIT}, try again after {}", self.date(now))),
+            Kind::TooManyForAccount => self.too_many(domain, &format!("{ACCOUNT_LIMIT} {} seconds", self.seconds())),
+            Kind::TooManyBare => self.too_many(domain, LIMIT),
+            Kind::TooManyRetryAfter => headed(self.too_many(domain, LIMIT), header::RETRY_AFTER, self.seconds()),
+            Kind::TooManyResetSeconds => {
+                let seconds = (now + self.retry_after).timestamp_millis() as f64 / 1_000.0;
+                headed(self.too_many(domain, LIMIT), RESET, format!("{seconds:.3}"))
+            }
+            Kind::TooManyResetMillis => {
+                let millis = (now + self.retry_after).timestamp_millis();
+                headed(self.too_many(domain, LIMIT), RESET, millis.to_string())
+            }
             Kind::InternalError | Kind::InternalErrorAccepted => {
                 self.refused(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error".to_owned())
             }
@@ -90,31 +96,8 @@ impl Strike {
         }
     }
 
-    /// The 429s: each tells the wait in one way alone.
-    fn too_many(&self, domain: &str, now: DateTime<Utc>) -> Response {
-        let at = now + self.retry_after;
-        let (limit, told) = match self.kind {
-            Kind::TooManyForAccount => {
-                let wait = format!("try again after {} seconds", self.seconds());
-                (format!("account-requests-per-sec limit exceeded, {wait}"), None)
-            }
-            Kind::TooManyRetryAfter => (BARE_LIMIT.to_owned(), Some((header::RETRY_AFTER, self.seconds()))),
-            Kind::TooManyResetSeconds => {
-                let seconds = at.timestamp_millis() as f64 / 1_000.0;
-                (BARE_LIMIT.to_owned(), Some((RESET, format!("{seconds:.3}"))))
-            }
-            Kind::TooManyResetMillis => (BARE_LIMIT.to_owned(), Some((RESET, at.timestamp_millis().to_string()))),
-            Kind::TooManyBare => (BARE_LIMIT.to_owned(), None),
-            _ => {
-                let whole = at + chrono::TimeDelta::milliseconds(999);
-                (format!("{BARE_LIMIT}, try again after {}", whole.format("%a, %d %b %Y %H:%M:%S UTC")), None)
-            }
-        };
-        let refused = self.refused(StatusCode::TOO_MANY_REQUESTS, not_allowed(domain, &limit));
-        match told {
-            Some((name, value)) => headed(refused, name, value),
-            None => refused,
-        }
+    fn too_many(&self, domain: &str, limit: &str) -> Response {
+        self.refused(StatusCode::TOO_MANY_REQUESTS, not_allowed(domain, limit))
     }
 
     fn refused(&self, status: StatusCode, mailguns: String) -> Response {
@@ -125,9 +108,16 @@ impl Strike {
     fn seconds(&self) -> String {
         self.retry_after.as_millis().div_ceil(1_000).to_string()
     }
+
+    /// When that wait is over, rounded up to the second, as Mailgun writes it.
+    fn date(&self, now: DateTime<Utc>) -> String {
+        let over = now + self.retry_after + Duration::from_millis(999);
+        over.format("%a, %d %b %Y %H:%M:%S UTC").to_string()
+    }
 }
 
-const BARE_LIMIT: &str = "request limit exceeded";
+const LIMIT: &str = "request limit exceeded";
+const ACCOUNT_LIMIT: &str = "account-requests-per-sec limit exceeded, try again after";
 const FREE_ACCOUNT: &str = "Free accounts are for test purposes only. Please upgrade or add the address to authorized \
                             recipients in Account Settings.";
 

@@ -87,6 +87,7 @@ async fn everything_is_counted_until_it_is_cleared() {
         "requests": 8,
         "by_status": { "200": 4, "400": 1, "503": 2 },
         "cut": 1,
+        "under_way": 0,
         "accepted": 4,
         "duplicates": 2,
         "kept": 4,
@@ -96,7 +97,7 @@ async fn everything_is_counted_until_it_is_cleared() {
 
     served.delete("messages").await;
     let zero = json!({
-        "requests": 0, "by_status": {}, "cut": 0, "accepted": 0, "duplicates": 0, "kept": 0, "kept_bodies": 0,
+        "requests": 0, "by_status": {}, "cut": 0, "under_way": 0, "accepted": 0, "duplicates": 0, "kept": 0, "kept_bodies": 0,
     });
     assert_eq!(served.get("stats").await, zero);
     assert_eq!(served.get("messages").await["messages"], json!([]));
