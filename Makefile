@@ -1,0 +1,28 @@
+# The same words everywhere: make run, make test, make bench, make lint. ARGS go to the program: make bench ARGS=--floors-only
+
+.PHONY: run test bench lint servers
+
+run:
+	cargo run -- $(ARGS)
+
+test: servers lint
+	cargo test --workspace
+
+# Built first: the bench starts the program and the fake that lie beside it.
+bench: servers
+	cargo build --release -p tests --bins
+	cargo run --release -p tests --bin bench -- $(ARGS)
+
+lint:
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+# The tests run on real servers. As root (a container) what is missing is installed, else it is named.
+servers:
+	@missing=; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$$missing postgresql"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$$missing libfaketime"; \
+	[ -n "$$missing" ] || exit 0; \
+	[ "$$(id -u)" = 0 ] || { echo "please install:$$missing" >&2; exit 1; }; \
+	apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing

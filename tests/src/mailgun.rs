@@ -1,0 +1,261 @@
+//! A scripted Mailgun on a local port: takes messages as Mailgun's HTTP API does, remembers what it accepted, and answers
+//! as the test says. It runs on a thread of its own, so a busy test never slows it, and costs little enough to measure against.
+
+mod form;
+mod script;
+mod state;
+mod wire;
+
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc as orders, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::child::free_port;
+use crate::lock;
+
+pub use form::{Field, Form};
+pub use script::Reply;
+pub use state::{Accepted, State};
+pub use wire::Post;
+
+use script::{Answer, Ending, Script};
+use wire::{Connection, Request};
+
+/// What the fake remembers of a message it accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Everything, for tests.
+    Messages,
+    /// Counts per email alone, for measuring.
+    Counts,
+}
+
+/// A running fake; it ends when dropped, and open connections with it.
+pub struct FakeMailgun {
+    shared: Arc<Shared>,
+    port: u16,
+    orders: Option<orders::UnboundedSender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    memory: Memory,
+    script: Mutex<Arc<Script>>,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+/// What the test's thread asks of the fake's; each is acknowledged once done.
+enum Order {
+    Refuse(mpsc::Sender<()>),
+    Listen(mpsc::Sender<()>),
+}
+
+impl FakeMailgun {
+    /// Starts one that accepts everything and remembers it.
+    pub fn start() -> Self {
+        Self::remembering(Memory::Messages)
+    }
+
+    /// Starts one that accepts everything and remembers as much as told.
+    pub fn remembering(memory: Memory) -> Self {
+        let shared = Arc::new(Shared {
+            memory,
+            script: Mutex::new(Arc::new(|_: &Post| Reply::Ok)),
+            state: Mutex::default(),
+            changed: Notify::new(),
+        });
+        let (port, (sender, receiver)) = (free_port(), orders::unbounded_channel());
+        // Bound before this returns: a client may come at once.
+        let listener = bind(port);
+        let serving = shared.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(serve(port, listener, serving, receiver));
+        });
+        Self { shared, port, orders: Some(sender), thread: Some(thread) }
+    }
+
+    /// What `MAILGUN_API_BASE` is set to.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The port it listens on, the same over [`FakeMailgun::refuse`].
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From now on messages are answered so. It runs for every message, in the order they come in.
+    pub fn answer(&self, script: impl Fn(&Post) -> Reply + Send + Sync + 'static) {
+        *lock(&self.shared.script) = Arc::new(script);
+    }
+
+    /// Closes the port: whoever connects is refused. Idle connections are closed; a message under way is still answered.
+    pub fn refuse(&self) {
+        self.order(Order::Refuse);
+    }
+
+    /// Opens the port again.
+    pub fn listen_again(&self) {
+        self.order(Order::Listen);
+    }
+
+    /// Reads what it remembers.
+    pub fn look<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&lock(&self.shared.state))
+    }
+
+    /// How many messages it accepted, doubles included.
+    pub fn accepted(&self) -> u64 {
+        self.look(State::accepted)
+    }
+
+    /// How often it accepted the email with this `v:email-id`.
+    pub fn accepted_for(&self, email_id: &str) -> u32 {
+        self.look(|state| state.accepted_for(email_id))
+    }
+
+    /// The ids of the emails it accepted more than once.
+    pub fn doubles(&self) -> Vec<String> {
+        self.look(State::doubles)
+    }
+
+    /// Waits until what it remembers is as awaited; looked at after every message.
+    ///
+    /// # Panics
+    /// When `deadline` has passed.
+    pub async fn until(&self, what: &str, deadline: Duration, reached: impl Fn(&State) -> bool) {
+        let end = Instant::now() + deadline;
+        loop {
+            let changed = self.shared.changed.notified();
+            if self.look(&reached) {
+                return;
+            }
+            if timeout_at(end, changed).await.is_err() {
+                let (posts, accepted) = self.look(|state| (state.posts(), state.accepted()));
+                panic!("waited {deadline:?} for {what}; Mailgun saw {posts} messages and accepted {accepted}");
+            }
+        }
+    }
+
+    fn order(&self, order: impl FnOnce(mpsc::Sender<()>) -> Order) {
+        let (done, wait) = mpsc::channel();
+        let orders = self.orders.as_ref().expect("open until dropped");
+        orders.send(order(done)).ok().and_then(|()| wait.recv().ok()).expect("the fake's thread runs");
+    }
+}
+
+impl Drop for FakeMailgun {
+    fn drop(&mut self) {
+        self.orders = None;
+        // A panic over there has been printed; a second one here would hide the test's own.
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn bind(port: u16) -> std::net::TcpListener {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("a port of our own");
+    listener.set_nonblocking(true).expect("a socket that need not block");
+    listener
+}
+
+async fn serve(
+    port: u16,
+    listener: std::net::TcpListener,
+    shared: Arc<Shared>,
+    mut orders: orders::UnboundedReceiver<Order>,
+) {
+    let open = |listener| TcpListener::from_std(listener).expect("within the runtime");
+    let mut door = Some(open(listener));
+    let (mut closing, _) = watch::channel(());
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                None => return,
+                Some(Order::Refuse(done)) => {
+                    door = None;
+                    // Dropping the sender tells every conversation.
+                    closing = watch::channel(()).0;
+                    done.send(()).ok();
+                }
+                Some(Order::Listen(done)) => {
+                    if door.is_none() {
+                        door = Some(open(bind(port)));
+                    }
+                    done.send(()).ok();
+                }
+            },
+            stream = knock(door.as_ref()) => {
+                tokio::spawn(converse(stream, shared.clone(), closing.subscribe()));
+            }
+        }
+    }
+}
+
+/// The next connection; none ever comes while the door is shut.
+async fn knock(door: Option<&TcpListener>) -> TcpStream {
+    let Some(door) = door else { return std::future::pending().await };
+    loop {
+        if let Ok((stream, _)) = door.accept().await {
+            return stream;
+        }
+    }
+}
+
+/// Serves one connection until either side closes it.
+async fn converse(stream: TcpStream, shared: Arc<Shared>, mut closing: watch::Receiver<()>) {
+    let mut connection = Connection::new(stream);
+    loop {
+        let request = tokio::select! {
+            biased;
+            request = connection.request() => request,
+            _ = closing.changed() => {
+                if connection.idle() {
+                    return;
+                }
+                connection.request().await
+            }
+        };
+        let Ok(Some(request)) = request else { return };
+        let ending = match request {
+            Request::Message(post) => answer(&mut connection, post, &shared).await,
+            Request::Stats => {
+                let stats = lock(&shared.state).stats();
+                connection.respond(200, &[], stats.as_bytes()).await
+            }
+            Request::Other(status, text) => connection.respond(status, &[], text.as_bytes()).await,
+        };
+        if !matches!(ending, Ok(Ending::Open)) || closing.has_changed().is_err() {
+            return;
+        }
+    }
+}
+
+/// Answers a message as the script says, after recording it if the script accepts it.
+async fn answer(connection: &mut Connection, post: Post, shared: &Shared) -> std::io::Result<Ending> {
+    let script = lock(&shared.script).clone();
+    let mut reply = script(&post);
+    lock(&shared.state).saw(&post);
+    shared.changed.notify_waiters();
+    while let Reply::Delay(delay, then) = reply {
+        tokio::time::sleep(delay).await;
+        reply = *then;
+    }
+    let message_id = post.message_id();
+    let (accepts, answer) = reply.plan(&message_id);
+    if accepts {
+        lock(&shared.state).accept(post, message_id, shared.memory);
+        shared.changed.notify_waiters();
+    }
+    match answer {
+        Answer::Whole { status, headers, body } => connection.respond(status, &headers, body.as_bytes()).await,
+        Answer::Half { body } => connection.respond_half(body.as_bytes()).await,
+        Answer::Silence => connection.closed_by_client().await,
+        Answer::Cut => Ok(Ending::Closed),
+    }
+}
