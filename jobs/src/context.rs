@@ -1,6 +1,5 @@
 //! What every job is handed: the database, the time, the settings, the keys.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -160,6 +159,3 @@ impl Trouble {
         self.0.load(Ordering::Relaxed)
     }
 }
-
-/// Rows by their ids, as most batches want them.
-pub type ById<T> = HashMap<uuid::Uuid, T>;
