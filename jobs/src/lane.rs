@@ -4,28 +4,36 @@
 //! A lane may lose a task or repeat it; it never fails one, never delays one for another lane, and is never silently dead.
 
 mod deliver;
+mod hear;
 mod in_process;
+mod redis;
+mod ringing;
+mod script;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod watch;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use entity::{Clock, Priority};
 use futures::future::BoxFuture;
-use secrecy::SecretString;
-use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{Notify, watch as news};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use deliver::{Deliver, NotADoorbell};
+pub use redis::RedisSettings;
 pub use timing::LaneTiming;
 
 use in_process::InProc;
+use redis::Remote;
+use watch::{Watch, Watched};
 use worker::{Desk, Post, Source};
 
 /// Offers the emails of one task to the process's sender; returns within about three seconds.
@@ -49,6 +57,15 @@ pub enum LaneError {
     /// This process has no workers: it rings, but carries nothing.
     #[error("this process has no workers and carries nothing")]
     NoWorkers,
+    /// Redis can't be reached, or refused.
+    #[error("Redis: {0}")]
+    Redis(#[from] ::redis::RedisError),
+    /// Redis gave no answer in the time that a call has.
+    #[error("Redis did not answer in time")]
+    TimedOut,
+    /// Redis answers, but nobody consumes.
+    #[error("no task left the {0} lane, though this process could have taken one")]
+    Stalled(Priority),
 }
 
 /// The three lanes as this process sees them. Clones are the same lanes.
@@ -56,8 +73,20 @@ pub enum LaneError {
 pub struct Lanes(Arc<Inner>);
 
 struct Inner {
+    timing: LaneTiming,
+    process: Uuid,
+    /// This process consumes.
+    works: bool,
     local: [InProc; 3],
+    remote: Option<Arc<Remote>>,
+    carrier: news::Sender<Carrier>,
+    generation: AtomicU64,
+    /// How many processes consumed at the last look.
+    processes: AtomicU64,
     nudges: [Notify; 3],
+    /// The lanes whose nudges other processes have yet to hear, and the bell of who calls them.
+    to_call: [AtomicBool; 3],
+    call_out: Notify,
     stop: CancellationToken,
     abandon: CancellationToken,
     /// Who keeps the lanes going.
@@ -67,58 +96,168 @@ struct Inner {
 }
 
 impl Lanes {
-    /// Starts the workers of all three lanes; `slots` is how many emails this process hands over at the same time.
+    /// Starts the workers of all three lanes, in process and, with `redis`, on Redis too, which need not be up: the process
+    /// begins in process then. `slots` is how many emails it hands over at the same time. Cancelling `shutdown` ends the
+    /// consuming; [`Lanes::stop`] also waits for its end.
+    ///
+    /// Fails only when the settings make no sense.
     pub async fn start(
+        redis: Option<RedisSettings>,
         slots: usize,
         clock: Clock,
         handler: Handler,
         shutdown: CancellationToken,
     ) -> Result<Lanes, LaneError> {
-        let timing = LaneTiming::default();
-        let process = clock.id();
-        let lanes = Lanes(Arc::new(Inner {
-            local: Priority::ALL.map(|_| InProc::new(clock.clone())),
-            nudges: Default::default(),
-            stop: shutdown.child_token(),
-            abandon: CancellationToken::new(),
-            crew: TaskTracker::new(),
-            bodies: TaskTracker::new(),
-        }));
+        Self::start_with(LaneTiming::default(), redis, slots, clock, handler, shutdown).await
+    }
+
+    /// [`Lanes::start`] at another pace.
+    pub async fn start_with(
+        timing: LaneTiming,
+        redis: Option<RedisSettings>,
+        slots: usize,
+        clock: Clock,
+        handler: Handler,
+        shutdown: CancellationToken,
+    ) -> Result<Lanes, LaneError> {
+        let seats = slots.clamp(1, SEATS);
+        let lanes = Self::idle(timing, redis, seats, true, &clock, &shutdown)?;
+        let inner = &lanes.0;
         for lane in Priority::ALL {
-            let desk = Desk::new(lane, handler.clone(), slots.clamp(1, SEATS), timing.patience, lanes.0.bodies.clone());
-            let post = Post {
-                source: Source::InProcess(lanes.0.local[lane.lane()].clone()),
-                desk,
-                process,
-                timing,
-                stop: lanes.0.stop.clone(),
-                abandon: lanes.0.abandon.clone(),
-                rebuild: Arc::default(),
-            };
-            lanes.0.crew.spawn(post.keep());
+            let desk = Desk::new(lane, handler.clone(), seats, timing.patience, inner.bodies.clone());
+            inner.crew.spawn(inner.post(Source::InProcess(inner.local[lane.lane()].clone()), desk).keep());
+        }
+        if let Some(remote) = &inner.remote {
+            let watched = Priority::ALL.map(|lane| {
+                let desk = Desk::new(lane, handler.clone(), seats, timing.patience, inner.bodies.clone());
+                let post = inner.post(Source::Redis(remote.clone()), desk.clone());
+                let rebuild = post.rebuild.clone();
+                inner.crew.spawn(post.keep());
+                Watched { desk, rebuild }
+            });
+            inner.crew.spawn(hear::listen(inner.clone(), remote.clone()));
+            inner.attend(remote, Some(watched));
+            // A moment's patience spares a process whose Redis is up the detour through its own lanes.
+            let mut carrier = inner.carrier.subscribe();
+            let _ = timeout(timing.start, carrier.wait_for(|carrier| *carrier == Carrier::Redis)).await;
         }
         Ok(lanes)
     }
 
-    /// Puts doorbells at the end of a lane of the current carrier.
+    /// The lanes of a process without workers: it nudges feeders elsewhere, but neither pushes nor consumes.
+    pub async fn bells_only(
+        redis: Option<RedisSettings>,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Result<Lanes, LaneError> {
+        Self::bells_only_with(LaneTiming::default(), redis, clock, shutdown).await
+    }
+
+    /// [`Lanes::bells_only`] at another pace.
+    pub async fn bells_only_with(
+        timing: LaneTiming,
+        redis: Option<RedisSettings>,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Result<Lanes, LaneError> {
+        let lanes = Self::idle(timing, redis, SEATS, false, &clock, &shutdown)?;
+        if let Some(remote) = &lanes.0.remote {
+            lanes.0.attend(remote, None);
+        }
+        Ok(lanes)
+    }
+
+    fn idle(
+        timing: LaneTiming,
+        redis: Option<RedisSettings>,
+        seats: usize,
+        works: bool,
+        clock: &Clock,
+        shutdown: &CancellationToken,
+    ) -> Result<Lanes, LaneError> {
+        let process = clock.id();
+        let remote = match redis {
+            Some(settings) => Some(Arc::new(Remote::new(&settings, seats, timing, process, clock.clone())?)),
+            None => None,
+        };
+        Ok(Lanes(Arc::new(Inner {
+            timing,
+            process,
+            works,
+            local: Priority::ALL.map(|_| InProc::new(clock.clone())),
+            remote,
+            carrier: news::Sender::new(Carrier::InProcess),
+            generation: AtomicU64::new(0),
+            processes: AtomicU64::new(1),
+            nudges: Default::default(),
+            to_call: Default::default(),
+            call_out: Notify::new(),
+            stop: shutdown.child_token(),
+            abandon: CancellationToken::new(),
+            crew: TaskTracker::new(),
+            bodies: TaskTracker::new(),
+        })))
+    }
+
+    /// Where doorbells go now.
+    pub fn carrier(&self) -> Carrier {
+        *self.0.carrier.borrow()
+    }
+
+    /// A number that grows whenever what was pushed before may be lost to this process: the carrier changed, or Redis lost
+    /// its memory. The feeder then feeds everything again.
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    /// Puts doorbells at the end of a lane of the current carrier. When that is Redis and it fails, the carrier is the
+    /// process itself from now on.
     pub async fn push(&self, lane: Priority, tasks: Vec<Deliver>) -> Result<(), LaneError> {
-        self.0.local[lane.lane()].push(tasks.iter().map(Deliver::wire));
+        let wires = tasks.iter().map(Deliver::wire);
+        match self.0.current()? {
+            None => self.0.local[lane.lane()].push(wires),
+            Some(_) if tasks.is_empty() => {}
+            Some(remote) => {
+                self.0.noting(remote.push(lane, &wires.collect::<Vec<_>>()).await)?;
+            }
+        }
         Ok(())
     }
 
-    /// How many doorbells wait in a lane of the current carrier.
+    /// How many doorbells wait in a lane of the current carrier; those being handled do not count. Fails like
+    /// [`Lanes::push`].
     pub async fn depth(&self, lane: Priority) -> Result<u64, LaneError> {
-        Ok(self.0.local[lane.lane()].depth())
+        match self.0.current()? {
+            None => Ok(self.0.local[lane.lane()].depth()),
+            Some(remote) => self.0.noting(remote.depth(lane).await),
+        }
     }
 
-    /// Wakes the lane's feeder.
+    /// How many live processes consume from the current carrier, as of the last look (every second), never 0.
+    pub async fn live_workers(&self) -> u64 {
+        match self.carrier() {
+            Carrier::InProcess => 1,
+            Carrier::Redis => self.0.processes.load(Ordering::Relaxed).max(1),
+        }
+    }
+
+    /// Wakes the lane's feeder, in this process and, over Redis, in all others.
     pub fn nudge(&self, lane: Priority) {
         self.0.nudges[lane.lane()].notify_one();
+        if self.0.remote.is_some() {
+            self.0.to_call[lane.lane()].store(true, Ordering::Release);
+            self.0.call_out.notify_one();
+        }
     }
 
     /// Waits for a nudge. One that came while nobody waited is not lost; several are one.
     pub async fn nudged(&self, lane: Priority) {
         self.0.nudges[lane.lane()].notified().await;
+    }
+
+    /// Whether Redis is configured and in use.
+    pub fn redis_available(&self) -> bool {
+        self.0.in_redis()
     }
 
     /// Consumes no more, and waits for the handlers at work, both for `deadline` at most.
@@ -134,5 +273,73 @@ impl Lanes {
         if timeout_at(until, self.0.bodies.wait()).await.is_err() {
             tracing::warn!(open = self.0.bodies.len(), "handlers of tasks did not end in time");
         }
+    }
+}
+
+impl Inner {
+    fn post(&self, source: Source, desk: Desk) -> Post {
+        Post {
+            source,
+            desk,
+            process: self.process,
+            timing: self.timing,
+            stop: self.stop.clone(),
+            abandon: self.abandon.clone(),
+            rebuild: Arc::default(),
+        }
+    }
+
+    /// Starts what every process with a Redis needs, whether it has workers or not.
+    fn attend(self: &Arc<Self>, remote: &Arc<Remote>, watched: Option<[Watched; 3]>) {
+        self.crew.spawn(hear::call_out(self.clone(), remote.clone()));
+        self.crew.spawn(Watch::new(self.clone(), remote.clone(), watched).keep());
+    }
+
+    fn in_redis(&self) -> bool {
+        *self.carrier.borrow() == Carrier::Redis
+    }
+
+    /// Redis, where it carries.
+    fn current(&self) -> Result<Option<&Remote>, LaneError> {
+        if !self.works {
+            return Err(LaneError::NoWorkers);
+        }
+        Ok(self.remote.as_deref().filter(|_| self.in_redis()))
+    }
+
+    /// Passes on a call's answer; after a failed one Redis is away.
+    fn noting<T>(&self, answer: Result<T, LaneError>) -> Result<T, LaneError> {
+        answer.inspect_err(|error| self.away(error))
+    }
+
+    fn away(&self, why: &LaneError) {
+        if self.carry(Carrier::InProcess) {
+            tracing::warn!(%why, "Redis is away; this process carries its own doorbells");
+        }
+    }
+
+    fn back(&self) {
+        if self.carry(Carrier::Redis) {
+            tracing::info!("Redis carries the doorbells");
+        }
+    }
+
+    /// Answers whether that is a change.
+    fn carry(&self, carrier: Carrier) -> bool {
+        let changed = self.carrier.send_if_modified(|now| std::mem::replace(now, carrier) != carrier);
+        if changed {
+            self.renew();
+        }
+        changed
+    }
+
+    /// Has everything fed again.
+    fn renew(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.nudges.iter().for_each(Notify::notify_one);
+    }
+
+    fn seen(&self, processes: u64) {
+        self.processes.store(processes, Ordering::Relaxed);
     }
 }

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 mod in_process;
+mod outage;
+mod redis;
+mod server;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +14,8 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Deliver, Handler, LaneError, Lanes};
+use super::{Deliver, Handler, LaneError, LaneTiming, Lanes};
+use server::Server;
 
 /// The emails that a handler was offered, in the order of its calls.
 #[derive(Clone, Default)]
@@ -60,4 +64,15 @@ fn ids(clock: &Clock, n: usize) -> Vec<Uuid> {
 /// One doorbell per email.
 fn one_each(ids: &[Uuid]) -> Vec<Deliver> {
     Deliver::each(ids, 1)
+}
+
+/// Lanes on this Redis, at ten times the pace of production.
+async fn fast(server: &Server, clock: &Clock, handler: Handler) -> Lanes {
+    with(LaneTiming::divided(10), server, clock, handler).await
+}
+
+async fn with(timing: LaneTiming, server: &Server, clock: &Clock, handler: Handler) -> Lanes {
+    Lanes::start_with(timing, Some(server.settings()), 5, clock.clone(), handler, CancellationToken::new())
+        .await
+        .unwrap()
 }

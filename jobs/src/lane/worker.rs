@@ -10,6 +10,7 @@ use std::time::Duration;
 use apalis::prelude::{BoxDynError, Data, WorkerBuilder, WorkerBuilderExt};
 use apalis_core::error::WorkerError;
 use apalis_core::worker::context::WorkerContext;
+use apalis_redis::RedisStorage;
 use entity::Priority;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -19,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::Handler;
 use super::deliver::Task;
 use super::in_process::InProc;
-use super::timing::LaneTiming;
+use super::redis::Remote;
+use super::ringing::{Line, Ringing};
+use super::{Handler, LaneError, LaneTiming};
 
 /// What the handling of a task needs.
 #[derive(Clone)]
@@ -94,29 +96,50 @@ async fn handle(wire: String, desk: Data<Desk>) -> Result<(), BoxDynError> {
 /// Where a worker takes its tasks from.
 pub(super) enum Source {
     InProcess(InProc),
+    Redis(Arc<Remote>),
 }
 
 impl Source {
     fn name(&self) -> &'static str {
         match self {
             Source::InProcess(_) => "in process",
+            Source::Redis(_) => "Redis",
         }
     }
 
     /// One life of a worker.
-    fn work(&self, worker: WorkerContext, desk: Desk) -> Result<BoxFuture<'static, Result<(), WorkerError>>, String> {
+    async fn work(&self, worker: WorkerContext, desk: Desk, timing: &LaneTiming) -> Result<Work, LaneError> {
         let seats = desk.seats;
         Ok(match self {
-            Source::InProcess(lane) => WorkerBuilder::new(worker)
-                .backend(lane.backend())
-                .concurrency(seats)
-                .data(desk)
-                .build(handle)
-                .run()
-                .boxed(),
+            Source::InProcess(lane) => {
+                let backend = lane.backend();
+                WorkerBuilder::new(worker).backend(backend).concurrency(seats).data(desk).build(handle).run().boxed()
+            }
+            Source::Redis(remote) => {
+                remote.enlist(desk.lane, worker.name()).await?;
+                let line = Line::new(remote.connection()?, timing.call);
+                let storage = RedisStorage::new(line.clone()).with_config(remote.queue(desk.lane).clone());
+                let bell = remote.bells[desk.lane.lane()].clone();
+                let backend = Ringing::new(storage, &line, bell, timing.poll);
+                WorkerBuilder::new(worker).backend(backend).concurrency(seats).data(desk).build(handle).run().boxed()
+            }
         })
     }
+
+    /// Cleans up after a worker that ended. What can't be done now, because Redis is away, the sweep does.
+    async fn retire(&self, lane: Priority, name: &str) {
+        match self {
+            Source::InProcess(_) => {}
+            Source::Redis(remote) => {
+                if let Err(error) = remote.retire(lane, name).await {
+                    tracing::debug!(%lane, %error, "a dead worker stays on Redis' books until the sweep");
+                }
+            }
+        }
+    }
 }
+
+type Work = BoxFuture<'static, Result<(), WorkerError>>;
 
 /// A worker's place in a lane, filled from `keep` until `stop`.
 pub(super) struct Post {
@@ -147,6 +170,10 @@ impl Post {
             let name = format!("{}.{}.{life}", self.process.simple(), self.desk.lane);
             let born = Instant::now();
             let end = self.live(&name).await;
+            tokio::select! {
+                () = self.source.retire(self.desk.lane, &name) => {}
+                () = self.abandon.cancelled() => return,
+            }
             let why = match end {
                 End::Stopped => return,
                 End::Died(why) => why,
@@ -162,9 +189,13 @@ impl Post {
 
     async fn live(&self, name: &str) -> End {
         let worker = WorkerContext::new(name);
-        let work = match self.source.work(worker.clone(), self.desk.clone()) {
+        let work = tokio::select! {
+            work = self.source.work(worker.clone(), self.desk.clone(), &self.timing) => work,
+            () = self.stop.cancelled() => return End::Stopped,
+        };
+        let work = match work {
             Ok(work) => work,
-            Err(why) => return End::Died(why),
+            Err(why) => return End::Died(why.to_string()),
         };
         let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
         tokio::select! {

@@ -5,7 +5,7 @@ use tokio::sync::Semaphore;
 use super::*;
 
 async fn start(slots: usize, clock: &Clock, handler: Handler) -> Result<Lanes, LaneError> {
-    Lanes::start(slots, clock.clone(), handler, CancellationToken::new()).await
+    Lanes::start(None, slots, clock.clone(), handler, CancellationToken::new()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
