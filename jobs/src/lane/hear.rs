@@ -50,14 +50,14 @@ pub(super) async fn listen(lanes: Arc<Inner>, remote: Arc<Remote>) {
     }
 }
 
-async fn subscribe(remote: &Remote) -> RedisResult<PubSub> {
-    let mut subscription = remote.client().get_async_pubsub().await?;
+pub(super) async fn subscribe(remote: &Remote) -> RedisResult<PubSub> {
+    let mut subscription = remote.connection.pubsub().await?;
     subscription.subscribe(&[remote.bell_channel(), remote.nudge_channel(), remote.echo_channel()]).await?;
     Ok(subscription)
 }
 
 /// Passes on what it hears until the subscription ends, or is silent for longer than our own echo would be.
-async fn hear(lanes: &Inner, remote: &Remote, subscription: PubSub, deaf: Duration) {
+pub(super) async fn hear(lanes: &Inner, remote: &Remote, subscription: PubSub, deaf: Duration) {
     let (bell, nudge) = (remote.bell_channel(), remote.nudge_channel());
     let mut calls = subscription.into_on_message();
     while let Ok(Some(call)) = timeout(deaf, calls.next()).await {

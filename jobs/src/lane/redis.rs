@@ -1,47 +1,24 @@
 //! The lanes on Redis, as calls: push, depth, a look at how things are, probes, and the sweeping of what is done.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use apalis_redis::Config;
 use entity::{Clock, Priority};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{
-    Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisResult,
-    ScriptInvocation,
-};
-use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use super::connection::{Ask, Connection};
 use super::ringing::Bell;
 use super::script::{GONE, PUSH, RETIRE, SWEEP};
-use super::{LaneError, LaneTiming};
-
-/// Which Redis carries the lanes.
-#[derive(Clone, Debug)]
-pub struct RedisSettings {
-    /// Its host.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Its password, where it asks for one.
-    pub password: Option<SecretString>,
-    /// The number of its database.
-    pub db: i64,
-    /// What all our keys and channels begin with; processes with the same prefix share their lanes.
-    pub prefix: String,
-}
+use super::{LaneError, LaneTiming, RedisSettings};
 
 /// How many finished tasks are swept in one step, short enough to keep nobody waiting.
 const SWEPT_AT_ONCE: usize = 500;
 
-/// Redis as the lanes use it. All calls are safe to repeat and have `call` to succeed.
+/// Redis as the lanes use it. All calls may be repeated, and have `call` to succeed.
 pub(super) struct Remote {
-    client: Client,
-    /// The connection of our own calls and how many there were before it.
-    current: Mutex<(u64, ConnectionManager)>,
+    pub(super) connection: Connection,
     queues: [Config; 3],
     prefix: String,
     pub(super) bells: [Arc<Bell>; 3],
@@ -70,13 +47,7 @@ impl Remote {
         process: Uuid,
         clock: Clock,
     ) -> Result<Self, LaneError> {
-        let mut login = RedisConnectionInfo::default().set_db(settings.db);
-        if let Some(password) = &settings.password {
-            login = login.set_password(password.expose_secret());
-        }
-        let address = ConnectionAddr::Tcp(settings.host.clone(), settings.port);
-        let client = Client::open(address.into_connection_info()?.set_redis_settings(login))?;
-        let current = Mutex::new((0, manager(&client, timing.call)?));
+        let connection = Connection::new(settings, timing.call)?;
         let queues = Priority::ALL.map(|lane| {
             Config::default()
                 .queue(format!("{}:{lane}", settings.prefix))
@@ -91,20 +62,11 @@ impl Remote {
                 .missed_heartbeats(timing.missed_heartbeats as usize)
         });
         let bells = Default::default();
-        Ok(Self { client, current, queues, prefix: settings.prefix.clone(), bells, timing, process, clock })
+        Ok(Self { connection, queues, prefix: settings.prefix.clone(), bells, timing, process, clock })
     }
 
     pub(super) fn queue(&self, lane: Priority) -> &Config {
         &self.queues[lane.lane()]
-    }
-
-    pub(super) fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// A connection of its own, made when it is first used.
-    pub(super) fn connection(&self) -> RedisResult<ConnectionManager> {
-        manager(&self.client, self.timing.call)
     }
 
     /// On which workers hear that a lane holds something; the message is the lane's number.
@@ -137,7 +99,7 @@ impl Remote {
         for (id, task) in ids.iter().zip(tasks) {
             push.arg(id).arg(serde_json::Value::from(task.as_str()).to_string());
         }
-        self.call::<u64>(Ask::Script(&push)).await?;
+        self.connection.call::<u64>(Ask::Script(&push)).await?;
         Ok(ids)
     }
 
@@ -146,7 +108,7 @@ impl Remote {
         let queue = self.queue(lane);
         let mut ask = redis::pipe();
         ask.llen(queue.active_jobs_list()).zcard(queue.scheduled_jobs_set());
-        let (active, scheduled): (u64, u64) = self.call(Ask::Several(&ask)).await?;
+        let (active, scheduled): (u64, u64) = self.connection.call(Ask::Several(&ask)).await?;
         Ok(active + scheduled)
     }
 
@@ -162,7 +124,7 @@ impl Remote {
         }
         ask.zrevrange_withscores(self.queues[0].workers_set(), 0, -1);
         type Answer = (String, String, Option<String>, Option<String>, Option<String>, Vec<(String, f64)>);
-        let (mark, info, high, normal, low, workers): Answer = self.call(Ask::Several(&ask)).await?;
+        let (mark, info, high, normal, low, workers): Answer = self.connection.call(Ask::Several(&ask)).await?;
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default();
         Ok(Look {
             memory: format!("{run} {mark}"),
@@ -177,21 +139,21 @@ impl Remote {
         for (lane, id) in tasks {
             ask.hget(format!("{}:{id}", self.queue(*lane).job_meta_hash()), "status");
         }
-        self.call(Ask::Several(&ask)).await
+        self.connection.call(Ask::Several(&ask)).await
     }
 
     /// Says to all other processes that something is due in a lane.
     pub(super) async fn publish_nudge(&self, lane: Priority) -> Result<(), LaneError> {
         let mut ask = redis::cmd("PUBLISH");
         ask.arg(self.nudge_channel()).arg(format!("{}:{}", self.process.simple(), lane.lane()));
-        self.call(Ask::One(&ask)).await
+        self.connection.call(Ask::One(&ask)).await
     }
 
     /// Notes a worker's name before it begins, so that its traces can be swept whatever becomes of it.
     pub(super) async fn enlist(&self, lane: Priority, name: &str) -> Result<(), LaneError> {
         let mut ask = redis::cmd("ZADD");
         ask.arg(self.names(lane)).arg(self.clock.now().timestamp()).arg(name);
-        self.call(Ask::One(&ask)).await
+        self.connection.call(Ask::One(&ask)).await
     }
 
     /// Takes a worker that ended off the books and gives back what it held.
@@ -209,7 +171,7 @@ impl Remote {
             .arg(name)
             .arg(self.bell_channel())
             .arg(lane.lane());
-        self.call(Ask::Script(&retire)).await
+        self.connection.call(Ask::Script(&retire)).await
     }
 
     /// Forgets finished tasks and workers long dead. Answers how many tasks went.
@@ -220,7 +182,7 @@ impl Remote {
             let before = self.clock.now().timestamp() - (self.timing.orphaned() * 2).as_secs() as i64;
             let mut ask = GONE.prepare_invoke();
             ask.key(self.names(lane)).key(self.queue(lane).workers_set()).arg(before);
-            let gone: Vec<String> = self.call(Ask::Script(&ask)).await?;
+            let gone: Vec<String> = self.connection.call(Ask::Script(&ask)).await?;
             for name in gone {
                 self.retire(lane, &name).await?;
             }
@@ -235,73 +197,13 @@ impl Remote {
         sweep.key(queue.done_jobs_set()).key(queue.dead_jobs_set()).arg(SWEPT_AT_ONCE);
         let mut swept = 0;
         loop {
-            let some: u64 = self.call(Ask::Script(&sweep)).await?;
+            let some: u64 = self.connection.call(Ask::Script(&sweep)).await?;
             swept += some;
             if some < SWEPT_AT_ONCE as u64 {
                 return Ok(swept);
             }
         }
     }
-
-    /// Asks Redis, on a new connection once more where the old one broke: one that was cut while idle is no outage.
-    async fn call<T: FromRedisValue>(&self, ask: Ask<'_>) -> Result<T, LaneError> {
-        let until = Instant::now() + self.timing.call;
-        let mut again = true;
-        loop {
-            let (number, conn) = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            match timeout_at(until, ask.send(conn)).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) if error.is_io_error() || error.is_unrecoverable_error() => {
-                    self.replace(number)?;
-                    if !again {
-                        return Err(error.into());
-                    }
-                    again = false;
-                }
-                Ok(Err(error)) => return Err(error.into()),
-                Err(_) => {
-                    self.replace(number)?;
-                    return Err(LaneError::TimedOut);
-                }
-            }
-        }
-    }
-
-    /// Puts a new connection in the place of a broken one, once per broken one.
-    fn replace(&self, broken: u64) -> Result<(), LaneError> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.0 == broken {
-            *current = (broken + 1, self.connection()?);
-        }
-        Ok(())
-    }
-}
-
-/// A question to Redis.
-#[derive(Clone, Copy)]
-enum Ask<'a> {
-    One(&'a Cmd),
-    Several(&'a Pipeline),
-    Script(&'a ScriptInvocation<'a>),
-}
-
-impl Ask<'_> {
-    async fn send<T: FromRedisValue>(self, mut conn: ConnectionManager) -> RedisResult<T> {
-        match self {
-            Ask::One(ask) => ask.query_async(&mut conn).await,
-            Ask::Several(ask) => ask.query_async(&mut conn).await,
-            Ask::Script(ask) => ask.invoke_async(&mut conn).await,
-        }
-    }
-}
-
-/// A connection that is made when first used and tries once: who calls decides about trying again.
-fn manager(client: &Client, limit: Duration) -> RedisResult<ConnectionManager> {
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(limit))
-        .set_response_timeout(Some(limit))
-        .set_number_of_retries(0);
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 
 /// How many processes have a worker that was heard of within `orphaned` of the latest one. Measured among themselves,

@@ -117,7 +117,7 @@ impl Source {
             }
             Source::Redis(remote) => {
                 remote.enlist(desk.lane, worker.name()).await?;
-                let line = Line::new(remote.connection()?, timing.call);
+                let line = Line::new(remote.connection.fresh()?, timing.call);
                 let storage = RedisStorage::new(line.clone()).with_config(remote.queue(desk.lane).clone());
                 let bell = remote.bells[desk.lane.lane()].clone();
                 let backend = Ringing::new(storage, &line, bell, timing.poll);

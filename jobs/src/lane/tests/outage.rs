@@ -2,7 +2,7 @@
 
 use super::server::Server;
 use super::*;
-use crate::lane::Carrier;
+use crate::lane::{Carrier, hear};
 
 /// Pushes new tasks as a feeder does, again where a push failed, and expects them in time.
 async fn newly_pushed_tasks_arrive(lanes: &Lanes, clock: &Clock, offered: &Offered) {
@@ -202,5 +202,37 @@ async fn a_cut_connection_is_no_outage() {
         newly_pushed_tasks_arrive(&lanes, &clock, &offered).await;
     }
     assert_eq!((lanes.carrier(), lanes.generation()), (Carrier::Redis, 1));
+    lanes.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_restarted_from_its_file_may_have_lost_the_last_seconds() {
+    let (clock, offered, mut server) = (Clock::system(), Offered::default(), Server::up().await);
+    let lanes = fast(&server, &clock, offered.handler()).await;
+    let mark: String = server.ask(&["GET", "test:memory"]).await;
+    server.ask::<()>(&["SAVE"]).await;
+    server.end();
+    carried_by(&lanes, Carrier::InProcess).await;
+    server.begin().await;
+    carried_by(&lanes, Carrier::Redis).await;
+    assert_eq!(server.ask::<String>(&["GET", "test:memory"]).await, mark, "the file was read");
+    // 1 at the start, 2 away; the loss of memory and the way back are two more.
+    assert_eq!(lanes.generation(), 4);
+    newly_pushed_tasks_arrive(&lanes, &clock, &offered).await;
+    lanes.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_that_hears_not_even_its_own_echo_is_given_up() {
+    let (clock, server) = (Clock::system(), Server::up().await);
+    let lanes = fast(&server, &clock, Offered::default().handler()).await;
+    let remote = lanes.0.remote.clone().unwrap();
+    let deaf = lanes.0.timing.deaf;
+    let hears = hear::subscribe(&remote).await.unwrap();
+    let hearing = hear::hear(&lanes.0, &remote, hears, deaf);
+    assert!(tokio::time::timeout(deaf * 3, hearing).await.is_err(), "the echo keeps it");
+    let hears_nothing = remote.connection.pubsub().await.unwrap();
+    let hearing = hear::hear(&lanes.0, &remote, hears_nothing, deaf);
+    assert!(tokio::time::timeout(deaf * 3, hearing).await.is_ok(), "silence ends it");
     lanes.stop(Duration::from_secs(5)).await;
 }

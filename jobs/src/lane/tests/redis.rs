@@ -156,7 +156,7 @@ async fn a_nudge_from_a_process_without_workers_wakes_the_feeders_of_the_others(
 async fn settle(lanes: &Lanes) {
     let remote = lanes.0.remote.clone().unwrap();
     until_async("it listens", async || {
-        let mut conn = remote.connection().unwrap();
+        let mut conn = remote.connection.fresh().unwrap();
         let mut ask = ::redis::cmd("PUBSUB");
         ask.arg("NUMSUB").arg(remote.nudge_channel());
         let (_, subscribers): (String, u64) = ask.query_async(&mut conn).await.unwrap();
