@@ -11,6 +11,7 @@ mod context;
 pub mod error;
 pub mod group;
 pub mod hold;
+pub mod lane;
 pub mod ledger;
 pub mod rows;
 pub mod scope;
