@@ -8,10 +8,12 @@
 pub mod accept;
 pub mod breaker;
 mod context;
+pub mod engine;
 pub mod error;
 pub mod group;
 pub mod hold;
 pub mod lane;
+pub mod mailer;
 pub mod ledger;
 pub mod rows;
 pub mod scope;
