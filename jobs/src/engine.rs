@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::Context;
 use crate::accept::Accept;
 use crate::lane::{LaneError, RedisSettings};
 use crate::mailer::Mailer;
-use crate::Context;
 
 pub struct Engine {
     pub accept: Accept,

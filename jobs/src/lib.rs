@@ -7,16 +7,21 @@
 
 pub mod accept;
 pub mod breaker;
+pub mod bulk;
 mod context;
+pub mod control;
 pub mod engine;
 pub mod error;
+pub mod filter;
+pub mod find;
 pub mod group;
 pub mod hold;
 pub mod lane;
-pub mod mailer;
 pub mod ledger;
+pub mod mailer;
 pub mod rows;
 pub mod scope;
+pub mod stats;
 pub mod store;
 pub mod suppress;
 pub mod timing;
