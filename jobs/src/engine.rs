@@ -12,7 +12,7 @@ use crate::feed::Feeder;
 use crate::lane::{Carrier, Handler, LaneError, Lanes, RedisSettings};
 use crate::mailer::Mailer;
 use crate::send::Sender;
-use crate::{bulk, cron, watch};
+use crate::watch;
 
 /// A running process.
 pub struct Engine {
@@ -69,8 +69,6 @@ impl Engine {
                 tasks.spawn(Feeder::new(ctx.clone(), lanes.clone(), lane).run());
             }
             tasks.spawn(watch::run(ctx.clone()));
-            tasks.spawn(bulk::run(ctx.clone()));
-            cron::start(ctx.clone(), &tasks);
         }
         let accept = Accept::start(ctx.clone());
         Ok(Self { ctx, accept, lanes, sender, tasks, redis: configured })

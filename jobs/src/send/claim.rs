@@ -56,8 +56,7 @@ pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Vec<Claimed>> {
         return Ok(Vec::new());
     }
     let holds = if any_hold { Holds::load(&tx, facts.now).await? } else { Holds::default() };
-    let keys = candidates.iter().flat_map(|c| std::iter::once(c.key.as_str()).chain(c.copies.iter().map(|x| x.0.as_str())));
-    let list = List::ask(&tx, &ctx.store, facts.now, ctx.settings.sandbox, keys).await?;
+    let list = List::ask(&tx, &ctx.store, facts.now, ctx.settings.sandbox, keys_of(&candidates)).await?;
     let until = facts.now + ctx.timing.lease;
 
     let before: HashMap<Uuid, Row> = candidates.iter().map(|c| (c.claimed.row.id, c.claimed.row.clone())).collect();
@@ -150,6 +149,10 @@ async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Res
             probe: false,
         },
     })
+}
+
+fn keys_of(candidates: &[Candidate]) -> Vec<&str> {
+    candidates.iter().flat_map(|c| std::iter::once(&c.key).chain(c.copies.iter().map(|copy| &copy.0))).map(String::as_str).collect()
 }
 
 /// Those that no breaker probed last come first, so that each probe is another email wherever there is another.
