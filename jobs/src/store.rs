@@ -43,6 +43,8 @@ impl Store {
         write.map_sqlx_postgres_opts(|o| {
             o.application_name("mailmind").options([
                 ("enable_seqscan", "off"),
+                // It would be tempted by the price of a forbidden scan to compile statements that take a millisecond.
+                ("jit", "off"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 ("lock_timeout", "20s"),
                 ("statement_timeout", "60s"),

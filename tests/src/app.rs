@@ -90,6 +90,7 @@ impl App {
 
     async fn open(plan: Plan, database: Arc<Database>, mailgun: Arc<FakeMailgun>, keys: SecretString, workers: bool) -> Self {
         crate::install_tls();
+        crate::show_logs();
         let store = Store::connect(&database.url).await.expect("the test's database opens");
         migration::up(store.write()).await.expect("the test's database is brought up to date");
         let settings = Settings { api_base: mailgun.url(), ..plan.settings.clone() };

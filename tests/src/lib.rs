@@ -22,3 +22,10 @@ pub fn install_tls() {
     // A second call finds it installed, which is what was wanted.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
+
+/// Shows the logs of a failing test, as far as `RUST_LOG` asks for them.
+pub fn show_logs() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    // The first test of the process sets it up for all.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+}
