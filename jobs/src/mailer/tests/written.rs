@@ -108,10 +108,15 @@ async fn with_files_the_form_is_multipart() {
 #[tokio::test]
 async fn a_boundary_that_the_content_holds_is_not_used() {
     let guess = "mailmind-01900000000070008000000000000001";
-    let file = Attachment { bytes: Bytes::from(format!("--{guess}-1--")), ..file(0) };
-    let seen = posted(&Mail { html: Some(format!("--{guess}\r\n")), attachments: vec![file], ..mail() }).await;
-    assert!(seen.head.contains(&format!("boundary={guess}-2\r\n")), "{}", seen.head);
-    assert!(seen.body.ends_with(format!("\r\n--{guess}-2--\r\n").as_bytes()));
+    let named = |bytes: &str| vec![Attachment { bytes: Bytes::from(bytes.to_owned()), ..file(0) }];
+    let in_html = Mail { html: Some(format!("--{guess}\r\n")), attachments: named(""), ..mail() };
+    let in_file = Mail { attachments: named(&format!("x{guess}")), ..mail() };
+    let in_both = Mail { html: Some(guess.into()), attachments: named(&format!("--{guess}-1--")), ..mail() };
+    for (mail, end) in [(in_html, "-1"), (in_file, "-1"), (in_both, "-2")] {
+        let seen = posted(&mail).await;
+        assert!(seen.head.contains(&format!("boundary={guess}{end}\r\n")), "{}", seen.head);
+        assert!(seen.body.ends_with(format!("\r\n--{guess}{end}--\r\n").as_bytes()));
+    }
 }
 
 #[tokio::test]
