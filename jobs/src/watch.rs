@@ -63,7 +63,8 @@ async fn look(ctx: &Context, deadlines_from: &mut DateTime<Utc>) -> Result<()> {
 
 /// Emails whose worker fell silent become UNCONFIRMED.
 pub async fn leases(ctx: &Context) -> Result<()> {
-    let text = "SELECT lane, scope, sum(n) AS n FROM email_tallies WHERE status = $1 GROUP BY lane, scope HAVING sum(n) > 0";
+    let text =
+        "SELECT lane, scope, sum(n) AS n FROM email_tallies WHERE status = $1 GROUP BY lane, scope HAVING sum(n) > 0";
     let text = text.replace("sum(n) AS n", "CAST(sum(n) AS bigint) AS n");
     let sending = Value::from(Status::Sending.to_value());
     for row in rows(ctx.store.write(), ctx.store.sql(text, [sending])).await? {
@@ -72,7 +73,11 @@ pub async fn leases(ctx: &Context) -> Result<()> {
         let (found, over) = expired(ctx, lane, scope, FRONT).await?;
         let over = if found < under_way { expired(ctx, lane, scope, i64::MAX).await?.1 } else { over };
         if !over.is_empty() {
-            tracing::warn!(emails = over.len(), lane = lane.name(), "Leases ran out; whether Mailgun has these emails is unknown");
+            tracing::warn!(
+                emails = over.len(),
+                lane = lane.name(),
+                "Leases ran out; whether Mailgun has these emails is unknown"
+            );
             apply(ctx, over.into_iter().map(|email| Move { email, cause: Cause::LeaseOver }).collect()).await?;
         }
     }
@@ -83,12 +88,8 @@ pub async fn leases(ctx: &Context) -> Result<()> {
 async fn expired(ctx: &Context, lane: Priority, scope: i32, most: i64) -> Result<(i64, Vec<Uuid>)> {
     let text = "SELECT f.id, f.lease_until FROM (SELECT q.id, q.status, q.lease_until FROM email_queue q \
                 WHERE q.lane = $1 AND q.scope = $2 AND q.due_at IS NOT NULL ORDER BY q.due_at LIMIT $3) f WHERE f.status = $4";
-    let values = [
-        Value::from(lane.to_value()),
-        Value::from(scope),
-        Value::from(most),
-        Value::from(Status::Sending.to_value()),
-    ];
+    let values =
+        [Value::from(lane.to_value()), Value::from(scope), Value::from(most), Value::from(Status::Sending.to_value())];
     let now = ctx.clock.now();
     let found = rows(ctx.store.write(), ctx.store.sql(text, values)).await?;
     let mut over = Vec::new();

@@ -88,15 +88,23 @@ impl App {
         Self::open(plan, self.database.clone(), self.mailgun.clone(), self.keys.clone(), workers).await
     }
 
-    async fn open(plan: Plan, database: Arc<Database>, mailgun: Arc<FakeMailgun>, keys: SecretString, workers: bool) -> Self {
+    async fn open(
+        plan: Plan,
+        database: Arc<Database>,
+        mailgun: Arc<FakeMailgun>,
+        keys: SecretString,
+        workers: bool,
+    ) -> Self {
         crate::install_tls();
         crate::show_logs();
         let store = Store::connect(&database.url).await.expect("the test's database opens");
         migration::up(store.write()).await.expect("the test's database is brought up to date");
         let settings = Settings { api_base: mailgun.url(), ..plan.settings.clone() };
         let timing = Timing::divided(plan.hurry);
-        let limits = PostLimits { post: timing.post, connect: timing.connect, slots: settings.slots, ..PostLimits::default() };
-        let mailer = Mailgun::new(&settings.api_base, &SecretString::from("key-test"), limits).expect("the mailer is made");
+        let limits =
+            PostLimits { post: timing.post, connect: timing.connect, slots: settings.slots, ..PostLimits::default() };
+        let mailer =
+            Mailgun::new(&settings.api_base, &SecretString::from("key-test"), limits).expect("the mailer is made");
         let keyring = Keyring::parse(keys.expose_secret()).expect("a generated keyring is read back");
         let stop = CancellationToken::new();
         let ctx = Context::new(store, Clock::system(), timing, settings, keyring, entity::clock::chance(), stop);
@@ -120,7 +128,8 @@ impl App {
     pub async fn send(&self, n: usize, lane: Priority) -> Vec<Uuid> {
         let mut ids = Vec::with_capacity(n);
         for chunk in (0..n).collect::<Vec<_>>().chunks(500) {
-            let drafts = chunk.iter().map(|i| Draft { priority: Some(lane), ..letter(&format!("u{i}@example.org")) }).collect();
+            let drafts =
+                chunk.iter().map(|i| Draft { priority: Some(lane), ..letter(&format!("u{i}@example.org")) }).collect();
             ids.extend(self.take(drafts).await.into_iter().map(|answer| accepted(answer).id));
         }
         ids
@@ -145,7 +154,8 @@ impl App {
 
     /// Waits until the email stands there.
     pub async fn await_status(&self, id: Uuid, status: Status) -> email::Model {
-        until_true(&format!("{id} to be {}", status.name()), SOON, async || self.email(id).await.status == status).await;
+        until_true(&format!("{id} to be {}", status.name()), SOON, async || self.email(id).await.status == status)
+            .await;
         self.email(id).await
     }
 

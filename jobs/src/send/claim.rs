@@ -87,7 +87,12 @@ pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Vec<Claimed>> {
 }
 
 /// Locks the rows that may be claimed, in the order of their ids, and reads all that a hand-over needs with them.
-async fn lock(tx: &DatabaseTransaction, ctx: &Context, now: DateTime<Utc>, ids: &[Uuid]) -> Result<(Vec<Candidate>, bool)> {
+async fn lock(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    now: DateTime<Utc>,
+    ids: &[Uuid],
+) -> Result<(Vec<Candidate>, bool)> {
     let lock = match ctx.store.dialect() {
         Dialect::Postgres => "FOR UPDATE OF q SKIP LOCKED",
         Dialect::Sqlite => "",
@@ -152,7 +157,11 @@ async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Res
 }
 
 fn keys_of(candidates: &[Candidate]) -> Vec<&str> {
-    candidates.iter().flat_map(|c| std::iter::once(&c.key).chain(c.copies.iter().map(|copy| &copy.0))).map(String::as_str).collect()
+    candidates
+        .iter()
+        .flat_map(|c| std::iter::once(&c.key).chain(c.copies.iter().map(|copy| &copy.0)))
+        .map(String::as_str)
+        .collect()
 }
 
 /// Those that no breaker probed last come first, so that each probe is another email wherever there is another.
@@ -205,7 +214,8 @@ async fn gate(
 /// Takes suppressed copies out of the mail. Answers their keys as JSON.
 fn leave_out(candidate: &mut Candidate, list: &List) -> Result<Option<String>> {
     let blocked = |key: &str| list.blocks(key, candidate.transactional).is_some();
-    let omitted: Vec<&str> = candidate.copies.iter().map(|(key, _, _)| key.as_str()).filter(|key| blocked(key)).collect();
+    let omitted: Vec<&str> =
+        candidate.copies.iter().map(|(key, _, _)| key.as_str()).filter(|key| blocked(key)).collect();
     if omitted.is_empty() {
         return Ok(None);
     }

@@ -138,10 +138,12 @@ impl State {
         }
         let reserved = usize::from(slots >= 2);
         let below_may = self.busy_below < slots - reserved;
-        let may = |lane: &Priority| {
-            !self.waiting[lane.lane()].is_empty() && (*lane == Priority::High || below_may)
-        };
-        if self.turns % 8 == 7 { Priority::ALL.into_iter().rev().find(may) } else { Priority::ALL.into_iter().find(may) }
+        let may = |lane: &Priority| !self.waiting[lane.lane()].is_empty() && (*lane == Priority::High || below_may);
+        if self.turns % 8 == 7 {
+            Priority::ALL.into_iter().rev().find(may)
+        } else {
+            Priority::ALL.into_iter().find(may)
+        }
     }
 }
 
