@@ -188,6 +188,7 @@ async fn settle(lanes: &Lanes) {
         subscribers == 1
     })
     .await;
+    // What the subscription itself set off comes to rest.
     tokio::time::sleep(Duration::from_millis(200)).await;
     for lane in Priority::ALL {
         let _ = lanes.nudged(lane).now_or_never();
