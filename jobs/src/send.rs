@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::mailer::{Lease, Mailer};
+use claim::Claims;
 use room::{Room, Slot};
 use settle::Settle;
 
@@ -84,7 +85,12 @@ impl Sender {
         let lease = Lease::starting_now(timing.lease, timing.lease_margin);
         let ids: Vec<Uuid> = picked.iter().map(|(id, _)| *id).collect();
         let claimed = match claim::claim(&self.ctx, &ids).await {
-            Ok(claimed) => claimed,
+            Ok(Claims::Stored(claimed)) => claimed,
+            Ok(Claims::Doubtful(claimed, error)) => {
+                tracing::warn!(cause = %error, emails = claimed.len(), "A claim's commit gave no answer; what it may have claimed is given back");
+                futures::future::join_all(claimed.iter().map(|email| self.settle.give_back(email))).await;
+                return;
+            }
             Err(error) => {
                 tracing::warn!(cause = %error, emails = ids.len(), "A claim failed; its emails wait for the next bell");
                 return;

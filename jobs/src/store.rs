@@ -87,6 +87,15 @@ impl Store {
         &self.read
     }
 
+    /// The pool for questions that the flow itself asks, by key and often: on PostgreSQL the writers' (whose plans stay with
+    /// the indexes), on SQLite the readers', so that they never wait for the one writer.
+    pub fn by_key(&self) -> &DatabaseConnection {
+        match self.dialect {
+            Dialect::Postgres => &self.write,
+            Dialect::Sqlite => &self.read,
+        }
+    }
+
     /// Which back end this is.
     pub fn dialect(&self) -> Dialect {
         self.dialect

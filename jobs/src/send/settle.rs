@@ -66,6 +66,13 @@ impl Settle {
         }
     }
 
+    /// Gives an email back that was perhaps claimed and certainly not posted.
+    pub async fn give_back(&self, claimed: &Claimed) {
+        let now = self.ctx.clock.now();
+        let report = Report { verdict: Verdict::NotHandedOver, http_status: None, started_at: now, finished_at: now };
+        self.report(claimed, report).await;
+    }
+
     /// Rings for what waits again.
     fn ring(&self, moved: &Moved) {
         let after = &moved.after;
