@@ -93,7 +93,7 @@ struct Inner {
 }
 
 impl Lanes {
-    /// Where doorbells go now.
+    /// Where doorbells go now; in a process without workers, whether Redis can be reached.
     pub fn carrier(&self) -> Carrier {
         *self.0.carrier.borrow()
     }
@@ -149,7 +149,7 @@ impl Lanes {
         self.0.nudges[lane.lane()].notified().await;
     }
 
-    /// Whether Redis is configured and in use.
+    /// Whether Redis is configured and in use (without workers: can be reached), for readiness and metrics.
     pub fn redis_available(&self) -> bool {
         self.0.in_redis()
     }

@@ -121,6 +121,7 @@ async fn a_lane_that_stands_still_is_carried_in_process_until_a_probe_comes_thro
     lanes.push(Priority::Low, one_each(&ids(&clock, 3))).await.unwrap();
     carried_by(&lanes, Carrier::InProcess).await;
     newly_pushed_tasks_arrive(&lanes, &clock, &offered).await;
+    tokio::time::sleep(lanes.0.timing.look * 10).await;
     assert_eq!(lanes.carrier(), Carrier::InProcess);
     let waiting: u64 = server.ask(&["LLEN", "test:low:active"]).await;
     assert!(waiting <= 4, "one probe waits, not one per look: {waiting}");
@@ -235,4 +236,27 @@ async fn a_subscription_that_hears_not_even_its_own_echo_is_given_up() {
     let hearing = hear::hear(&lanes.0, &remote, hears_nothing, deaf);
     assert!(tokio::time::timeout(deaf * 3, hearing).await.is_ok(), "silence ends it");
     lanes.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_or_a_depth_that_fails_says_that_redis_is_away() {
+    let (clock, offered) = (Clock::system(), Offered::default());
+    // Nobody else looks meanwhile.
+    let timing = LaneTiming { look: Duration::from_secs(40), ..LaneTiming::divided(10) };
+    for asks_depth in [false, true] {
+        let mut server = Server::up().await;
+        let lanes = with(timing, &server, &clock, offered.handler()).await;
+        carried_by(&lanes, Carrier::Redis).await;
+        let before = lanes.generation();
+        server.end();
+        if asks_depth {
+            lanes.depth(Priority::Normal).await.unwrap_err();
+        } else {
+            lanes.push(Priority::Normal, one_each(&ids(&clock, 1))).await.unwrap_err();
+        }
+        assert_eq!((lanes.carrier(), lanes.generation()), (Carrier::InProcess, before + 1));
+        lanes.nudged(Priority::Normal).await;
+        newly_pushed_tasks_arrive(&lanes, &clock, &offered).await;
+        lanes.stop(Duration::from_secs(5)).await;
+    }
 }
