@@ -8,12 +8,16 @@
 pub mod accept;
 pub mod breaker;
 mod context;
+pub mod control;
 pub mod error;
+pub mod filter;
+pub mod find;
 pub mod group;
 pub mod hold;
 pub mod ledger;
 pub mod rows;
 pub mod scope;
+pub mod stats;
 pub mod store;
 pub mod suppress;
 pub mod timing;

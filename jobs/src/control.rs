@@ -1,0 +1,134 @@
+//! What a person or the application asks of one email. Each request is one transaction through the ledger, so it meets a
+//! running worker at the row's lock and one of the two comes first; the answer is the email as it stands afterwards.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use entity::{Status, email};
+use sea_orm::EntityTrait;
+use uuid::Uuid;
+
+use crate::Context;
+use crate::error::{Error, Result};
+use crate::ledger::{self, Cause, Move, Moved, Refusal, Shard};
+
+/// How often a request's transaction is tried when something transient ended it.
+const TRIES: u32 = 5;
+
+/// Cancels an email that waits. One that is SENDING or UNCONFIRMED is asked to stop (`cancel_requested`): it ends CANCELLED
+/// if it turns out not to have left. Cancelling twice is cancelling once.
+///
+/// # Errors
+/// The database's own; a [`Refusal`] inside when its state has no way to CANCELLED.
+pub async fn cancel(ctx: &Context, id: Uuid) -> Result<Result<email::Model, Refusal>> {
+    one(ctx, id, Cause::Cancel).await
+}
+
+/// Queues a FAILED email anew with all its tries, or a SUPPRESSED one whose suppression was lifted.
+///
+/// # Errors
+/// The database's own; a [`Refusal`] inside, for UNCONFIRMED one that names `resolveEmail`.
+pub async fn retry(ctx: &Context, id: Uuid) -> Result<Result<email::Model, Refusal>> {
+    one(ctx, id, Cause::Retry).await
+}
+
+/// Moves an email that waits to another time. A past `send_at` means now; how far in the past is nonsense is for the caller
+/// to say.
+///
+/// # Errors
+/// The database's own; a [`Refusal`] inside when it no longer waits.
+pub async fn reschedule(ctx: &Context, id: Uuid, send_at: DateTime<Utc>) -> Result<Result<email::Model, Refusal>> {
+    let send_at = send_at.max(ctx.clock.now());
+    one(ctx, id, Cause::Reschedule { send_at }).await
+}
+
+/// Takes a person's word on an UNCONFIRMED email: Mailgun has it, or has it not and it goes again.
+///
+/// # Errors
+/// The database's own; a [`Refusal`] inside when nobody has to decide about it.
+pub async fn resolve(ctx: &Context, id: Uuid, sent: bool) -> Result<Result<email::Model, Refusal>> {
+    one(ctx, id, Cause::Resolve { sent }).await
+}
+
+/// A cause's end: what the ledger said, and the email as it stands then.
+struct Answer {
+    moved: Result<Moved, Refusal>,
+    email: Option<email::Model>,
+}
+
+async fn one(ctx: &Context, id: Uuid, cause: Cause) -> Result<Result<email::Model, Refusal>> {
+    let moves = [Move { email: id, cause }];
+    // Once a COMMIT's answer was lost, the change may hold already and its repetition be refused for that very reason.
+    let mut doubtful = false;
+    let answer = repeat(async || attempt(ctx, &moves, &mut doubtful).await).await?;
+    let Some(email) = answer.email else { return Ok(Err(Refusal::NotFound)) };
+    match answer.moved {
+        Ok(moved) => {
+            if moved.before.status != Status::Queued && moved.after.status == Status::Queued {
+                ctx.nudge(moved.after.lane);
+            }
+            Ok(Ok(email))
+        }
+        Err(_) if doubtful => {
+            ctx.nudge(email.lane);
+            Ok(Ok(email))
+        }
+        Err(refusal) => Ok(Err(refusal)),
+    }
+}
+
+async fn attempt(ctx: &Context, moves: &[Move; 1], doubtful: &mut bool) -> Result<Answer> {
+    let tx = ctx.store.begin().await?;
+    let mut answers = ledger::apply(&tx, ctx, Shard::Control, moves).await?;
+    let moved = answers.pop().unwrap_or(Err(Refusal::NotFound));
+    let email = email::Entity::find_by_id(moves[0].email).one(&tx).await?;
+    if moved.is_err() {
+        tx.rollback().await?;
+        return Ok(Answer { moved, email });
+    }
+    tx.commit().await.inspect_err(|_| *doubtful = true)?;
+    Ok(Answer { moved, email })
+}
+
+/// Does a transaction again, a few times, when a deadlock, a busy file or a lost connection ended it.
+pub(crate) async fn repeat<T>(mut transaction: impl AsyncFnMut() -> Result<T, Error>) -> Result<T> {
+    let mut tries = 1;
+    loop {
+        match transaction().await {
+            Err(error) if error.is_transient() && tries < TRIES => {
+                tracing::warn!(tries, cause = %error, "A transaction is repeated");
+                tokio::time::sleep(Duration::from_millis(20 * 2u64.pow(tries))).await;
+                tries += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests may")]
+
+    use super::*;
+
+    fn busy() -> Error {
+        sea_orm::DbErr::Conn(sea_orm::RuntimeErr::Internal("gone".into())).into()
+    }
+
+    #[tokio::test]
+    async fn something_transient_is_repeated_a_few_times_and_no_more() {
+        let mut calls = 0;
+        let done = repeat(async || {
+            calls += 1;
+            if calls < 3 { Err(busy()) } else { Ok(calls) }
+        });
+        assert_eq!(done.await.unwrap(), 3);
+        let mut calls = 0;
+        let failed = repeat(async || -> Result<()> {
+            calls += 1;
+            Err(busy())
+        });
+        failed.await.unwrap_err();
+        assert_eq!(calls, TRIES);
+    }
+}
