@@ -1,7 +1,6 @@
 //! What a person or the application asks of one email. Each request is one transaction through the ledger, so it meets a
 //! running worker at the row's lock and one of the two comes first; the answer is the email as it stands afterwards.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -60,8 +59,8 @@ struct Answer {
 async fn one(ctx: &Context, id: Uuid, cause: Cause) -> Result<Result<email::Model, Refusal>> {
     let moves = [Move { email: id, cause }];
     // Once a COMMIT's answer was lost, the change may hold already and its repetition be refused for that very reason.
-    let doubtful = AtomicBool::new(false);
-    let answer = repeat(|| attempt(ctx, &moves, &doubtful)).await?;
+    let mut doubtful = false;
+    let answer = repeat(async || attempt(ctx, &moves, &mut doubtful).await).await?;
     let Some(email) = answer.email else { return Ok(Err(Refusal::NotFound)) };
     match answer.moved {
         Ok(moved) => {
@@ -70,7 +69,7 @@ async fn one(ctx: &Context, id: Uuid, cause: Cause) -> Result<Result<email::Mode
             }
             Ok(Ok(email))
         }
-        Err(_) if doubtful.into_inner() => {
+        Err(_) if doubtful => {
             ctx.nudge(email.lane);
             Ok(Ok(email))
         }
@@ -78,7 +77,7 @@ async fn one(ctx: &Context, id: Uuid, cause: Cause) -> Result<Result<email::Mode
     }
 }
 
-async fn attempt(ctx: &Context, moves: &[Move; 1], doubtful: &AtomicBool) -> Result<Answer> {
+async fn attempt(ctx: &Context, moves: &[Move; 1], doubtful: &mut bool) -> Result<Answer> {
     let tx = ctx.store.begin().await?;
     let mut answers = ledger::apply(&tx, ctx, Shard::Control, moves).await?;
     let moved = answers.pop().unwrap_or(Err(Refusal::NotFound));
@@ -87,15 +86,12 @@ async fn attempt(ctx: &Context, moves: &[Move; 1], doubtful: &AtomicBool) -> Res
         tx.rollback().await?;
         return Ok(Answer { moved, email });
     }
-    tx.commit().await.inspect_err(|_| doubtful.store(true, Ordering::Relaxed))?;
+    tx.commit().await.inspect_err(|_| *doubtful = true)?;
     Ok(Answer { moved, email })
 }
 
 /// Does a transaction again, a few times, when a deadlock, a busy file or a lost connection ended it.
-pub(crate) async fn repeat<T, F>(mut transaction: impl FnMut() -> F) -> Result<T>
-where
-    F: Future<Output = Result<T>>,
-{
+pub(crate) async fn repeat<T>(mut transaction: impl AsyncFnMut() -> Result<T, Error>) -> Result<T> {
     let mut tries = 1;
     loop {
         match transaction().await {

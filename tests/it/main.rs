@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that one process starts the database server once for all of them.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
+mod control;
 mod harness;
 mod send;
