@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jobs::lane::Carrier;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -50,9 +51,9 @@ pub async fn ready(State(app): State<App>) -> Response {
     let database = database(&app).await;
     let lanes = app.lanes().await;
     let redis = match &lanes {
-        Some(health) if app.redis && health.redis_available => Part::Ok,
-        Some(_) | None if app.redis => Part::Away,
-        Some(_) | None => Part::NotConfigured,
+        _ if !app.redis => Part::NotConfigured,
+        Some(health) if !health.degraded => Part::Ok,
+        Some(_) | None => Part::Away,
     };
     let status = match (database, &lanes, redis) {
         (Part::Ok, Some(_), Part::Ok | Part::NotConfigured) => "ready",
@@ -61,7 +62,10 @@ pub async fn ready(State(app): State<App>) -> Response {
     };
     let code = if status == "not ready" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let mode = if app.ctx.settings.sandbox { "sandbox" } else { "live" };
-    let lanes = lanes.map(|health| health.lanes);
+    let lanes = lanes.map(|health| match health.carrier {
+        Carrier::InProcess => "in process",
+        Carrier::Redis => "redis",
+    });
     (code, Json(Readiness { status, mode, database, lanes, redis, works: app.works })).into_response()
 }
 

@@ -10,7 +10,7 @@ use axum::serve::ListenerExt;
 use entity::Clock;
 use entity::clock::chance;
 use jobs::mailer::{Mailgun, PostLimits};
-use jobs::{Context, Store, engine};
+use jobs::{Context, Engine, Store};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::RwLock;
@@ -196,7 +196,7 @@ async fn start(
     ctx: &Arc<Context>,
     sandbox: Option<&sandboxed::Running>,
     works: bool,
-) -> Result<engine::Engine, Failure> {
+) -> Result<Engine, Failure> {
     let limits =
         PostLimits { post: ctx.timing.post, connect: ctx.timing.connect, idle: IDLE, slots: ctx.settings.slots };
     let mailgun = match (&setup.mode, sandbox) {
@@ -204,5 +204,5 @@ async fn start(
         (Mode::Sandbox { .. }, Some(running)) => Mailgun::new(&running.url, &running.key, limits)?,
         (Mode::Sandbox { .. }, None) => unreachable!("a setup in sandbox mode has started its sandbox"),
     };
-    Ok(engine::start(ctx.clone(), Arc::new(mailgun), setup.redis.clone(), works).await?)
+    Ok(Engine::start(ctx.clone(), Arc::new(mailgun), setup.redis.clone(), works).await?)
 }

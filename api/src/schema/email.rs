@@ -22,7 +22,7 @@ use super::count::int;
 use super::fault::Fault;
 use super::loader::{Attempts, Contents, Heads, Leaves};
 use super::node::Kind;
-use super::timeline::TimelineEntry;
+use super::timeline::{self, TimelineEntry};
 pub use bulk::BulkMutations;
 use content::EmailContent;
 pub use control::ControlMutations;
@@ -203,7 +203,7 @@ impl Email {
 
     /// What happened to it, in order: accepted, held, tried, ended.
     async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<TimelineEntry>, Fault> {
-        TimelineEntry::all(&ctx.app()?.ctx, &self.row).await
+        timeline::tell(ctx, &self.row, self.leave(ctx).await?).await
     }
 }
 

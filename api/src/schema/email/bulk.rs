@@ -15,11 +15,11 @@ const MOST: i32 = 100_000;
 /// What became of the wish to cancel many.
 #[derive(SimpleObject)]
 pub struct CancelEmailsPayload {
-    /// Emails that were cancelled; in a dry run, that would be.
+    /// Emails that were cancelled.
     cancelled: i32,
     /// Emails under way that were asked to stop: they end CANCELLED if they turn out not to have left.
     asked: i32,
-    /// Emails still to be looked at; the work goes on in the background.
+    /// Emails still to be cancelled or asked; the work on them goes on in the background. In a dry run, all that would be.
     remaining: i32,
     /// There may be more than `remaining` says.
     remaining_is_capped: bool,
@@ -30,9 +30,9 @@ pub struct CancelEmailsPayload {
 /// What became of the wish to retry many.
 #[derive(SimpleObject)]
 pub struct RetryFailedEmailsPayload {
-    /// Emails that were queued anew; in a dry run, that would be.
+    /// Emails that were queued anew.
     retried: i32,
-    /// FAILED emails that are left: call again to retry them.
+    /// FAILED emails that are left, those included that can't be retried. In a dry run, all there are.
     remaining: i32,
     /// There may be more than `remaining` says.
     remaining_is_capped: bool,
