@@ -1,6 +1,7 @@
 //! What a person or the application asks of one email. Each request is one transaction through the ledger, so it meets a
 //! running worker at the row's lock and one of the two comes first; the answer is the email as it stands afterwards.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -9,7 +10,7 @@ use sea_orm::EntityTrait;
 use uuid::Uuid;
 
 use crate::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ledger::{self, Cause, Move, Moved, Refusal, Shard};
 
 /// How often a request's transaction is tried when something transient ended it.
@@ -59,8 +60,8 @@ struct Answer {
 async fn one(ctx: &Context, id: Uuid, cause: Cause) -> Result<Result<email::Model, Refusal>> {
     let moves = [Move { email: id, cause }];
     // Once a COMMIT's answer was lost, the change may hold already and its repetition be refused for that very reason.
-    let mut doubtful = false;
-    let answer = repeat(async || attempt(ctx, &moves, &mut doubtful).await).await?;
+    let doubtful = AtomicBool::new(false);
+    let answer = repeat(|| attempt(ctx, &moves, &doubtful)).await?;
     let Some(email) = answer.email else { return Ok(Err(Refusal::NotFound)) };
     match answer.moved {
         Ok(moved) => {
@@ -69,7 +70,7 @@ async fn one(ctx: &Context, id: Uuid, cause: Cause) -> Result<Result<email::Mode
             }
             Ok(Ok(email))
         }
-        Err(_) if doubtful => {
+        Err(_) if doubtful.into_inner() => {
             ctx.nudge(email.lane);
             Ok(Ok(email))
         }
@@ -77,7 +78,7 @@ async fn one(ctx: &Context, id: Uuid, cause: Cause) -> Result<Result<email::Mode
     }
 }
 
-async fn attempt(ctx: &Context, moves: &[Move; 1], doubtful: &mut bool) -> Result<Answer> {
+async fn attempt(ctx: &Context, moves: &[Move; 1], doubtful: &AtomicBool) -> Result<Answer> {
     let tx = ctx.store.begin().await?;
     let mut answers = ledger::apply(&tx, ctx, Shard::Control, moves).await?;
     let moved = answers.pop().unwrap_or(Err(Refusal::NotFound));
@@ -86,12 +87,12 @@ async fn attempt(ctx: &Context, moves: &[Move; 1], doubtful: &mut bool) -> Resul
         tx.rollback().await?;
         return Ok(Answer { moved, email });
     }
-    tx.commit().await.inspect_err(|_| *doubtful = true)?;
+    tx.commit().await.inspect_err(|_| doubtful.store(true, Ordering::Relaxed))?;
     Ok(Answer { moved, email })
 }
 
 /// Does a transaction again, a few times, when a deadlock, a busy file or a lost connection ended it.
-pub(crate) async fn repeat<T>(mut transaction: impl AsyncFnMut() -> Result<T, Error>) -> Result<T> {
+pub(crate) async fn repeat<T, F: Future<Output = Result<T>>>(mut transaction: impl FnMut() -> F) -> Result<T> {
     let mut tries = 1;
     loop {
         match transaction().await {
@@ -107,9 +108,8 @@ pub(crate) async fn repeat<T>(mut transaction: impl AsyncFnMut() -> Result<T, Er
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests may")]
-
     use super::*;
+    use crate::Error;
 
     fn busy() -> Error {
         sea_orm::DbErr::Conn(sea_orm::RuntimeErr::Internal("gone".into())).into()
@@ -117,18 +117,13 @@ mod tests {
 
     #[tokio::test]
     async fn something_transient_is_repeated_a_few_times_and_no_more() {
-        let mut calls = 0;
-        let done = repeat(async || {
-            calls += 1;
-            if calls < 3 { Err(busy()) } else { Ok(calls) }
-        });
-        assert_eq!(done.await.unwrap(), 3);
-        let mut calls = 0;
-        let failed = repeat(async || -> Result<()> {
-            calls += 1;
-            Err(busy())
-        });
-        failed.await.unwrap_err();
-        assert_eq!(calls, TRIES);
+        for (failures, calls, ok) in [(0, 1, true), (2, 3, true), (TRIES - 1, TRIES, true), (TRIES, TRIES, false)] {
+            let mut called = 0;
+            let done = repeat(|| {
+                called += 1;
+                std::future::ready(if called <= failures { Err(busy()) } else { Ok(()) })
+            });
+            assert_eq!((done.await.is_ok(), called), (ok, calls), "{failures} failures");
+        }
     }
 }

@@ -7,8 +7,11 @@
 
 pub mod accept;
 pub mod breaker;
+pub mod bulk;
+pub mod clean;
 mod context;
 pub mod control;
+pub mod cron;
 pub mod error;
 pub mod filter;
 pub mod find;
@@ -20,6 +23,7 @@ pub mod scope;
 pub mod stats;
 pub mod store;
 pub mod suppress;
+pub mod timeline;
 pub mod timing;
 
 pub use context::{Context, Settings};
