@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use entity::{Status, bulk_operation};
+use entity::{Priority, Status, bulk_operation};
 use jobs::accept::Draft;
 use jobs::bulk::{self, Filter, Progress};
 use sea_orm::EntityTrait;
@@ -128,6 +128,23 @@ async fn retrying_takes_the_oldest_up_to_the_limit_and_says_what_remains() {
         assert_eq!(done, Progress { done: 3, remaining: 1, ..Progress::default() }, "one is past its deliverBy");
         assert_eq!(world.status(overdue).await, Status::Failed);
         assert_eq!(world.counts().await, [(Status::Queued, 6), (Status::Failed, 1)]);
+    }
+}
+
+#[tokio::test]
+async fn the_few_that_are_meant_are_found_among_many() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        // More than one group looks at lie before, between and after them.
+        let high = Draft { priority: Some(Priority::High), ..draft() };
+        for _ in 0..2 {
+            world.accept(6_000, draft()).await;
+            world.one(high.clone()).await;
+        }
+        let filter = Filter { priority: Some(Priority::High), ..Filter::default() };
+        let done = bulk::cancel_many(&world.ctx, &filter, false).await.unwrap();
+        assert_eq!(done, Progress { done: 2, ..Progress::default() }, "{backend:?}");
+        assert_eq!(world.counts().await, [(Status::Queued, 12_000), (Status::Cancelled, 2)]);
     }
 }
 
