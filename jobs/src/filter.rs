@@ -74,8 +74,9 @@ impl Filter {
         if !self.statuses.is_empty() {
             clauses.and("((1 << q.status) & ?) <> 0", mask(&self.statuses));
         }
-        // What waits has a due time, and an index of those that have one.
-        if !self.statuses.is_empty() && self.statuses.iter().all(|s| s.is_waiting()) {
+        // Until it is settled an email has a due time, and there is an index of those that have one.
+        let unsettled = |status: &Status| status.is_waiting() || *status == Status::Sending;
+        if !self.statuses.is_empty() && self.statuses.iter().all(unsettled) {
             clauses.filter.push_str(" AND q.due_at IS NOT NULL");
         }
         clauses

@@ -13,6 +13,7 @@ pub mod bulk;
 pub mod clean;
 mod context;
 pub mod control;
+pub mod cron;
 pub mod engine;
 pub mod error;
 pub mod feed;

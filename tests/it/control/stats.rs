@@ -127,6 +127,9 @@ async fn pages_walk_a_list_in_both_directions() {
         assert_eq!(page(&all, last(5, Some(3)), true).await, (vec![6, 5, 4], false, true));
         let failed = Filter { statuses: vec![Status::Failed], ..Filter::default() };
         assert_eq!(page(&failed, first(9, None), true).await, (vec![6, 5], false, false));
+        world.claim(&ids[..1]).await;
+        let sending = Filter { statuses: vec![Status::Sending], ..Filter::default() };
+        assert_eq!(page(&sending, first(9, None), true).await, (vec![0], false, false));
         let queued = Filter { statuses: vec![Status::Queued, Status::Scheduled], ..Filter::default() };
         assert_eq!(page(&queued, first(2, Some(2)), false).await, (vec![3, 4], true, false));
     }

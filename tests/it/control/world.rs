@@ -15,18 +15,20 @@ use uuid::Uuid;
 pub struct World {
     pub ctx: Arc<Context>,
     pub accept: Accept,
-    _database: Database,
+    database: Database,
 }
 
 impl World {
     pub async fn new(backend: Backend) -> Self {
         let database = backend.database().await;
-        let store = Store::connect(&database.url).await.unwrap();
-        migration::up(store.write()).await.unwrap();
-        let clock = Clock::system();
-        let stop = tokio_util::sync::CancellationToken::new();
-        let ctx = Context::new(store, clock, Timing::default(), Settings::default(), Keyring::generate(), 0.4, stop);
-        Self { accept: Accept::start(ctx.clone()), ctx, _database: database }
+        let ctx = context(&database).await;
+        migration::up(ctx.store.write()).await.unwrap();
+        Self { accept: Accept::start(ctx.clone()), ctx, database }
+    }
+
+    /// Another process on the same database.
+    pub async fn restarted(&self) -> Arc<Context> {
+        context(&self.database).await
     }
 
     /// Accepts `n` emails like `draft`, each to an address of its own.
@@ -103,6 +105,12 @@ impl World {
     pub fn pass(&self, time: TimeDelta) {
         self.ctx.clock.align(self.ctx.clock.now() + time);
     }
+}
+
+async fn context(database: &Database) -> Arc<Context> {
+    let store = Store::connect(&database.url).await.unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    Context::new(store, Clock::system(), Timing::default(), Settings::default(), Keyring::generate(), 0.4, stop)
 }
 
 pub fn draft() -> Draft {
