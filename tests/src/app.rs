@@ -63,9 +63,13 @@ impl Plan {
 
 /// A running engine and what it runs on.
 pub struct App {
+    /// What its jobs are handed.
     pub ctx: Arc<Context>,
+    /// All that runs.
     pub engine: Engine,
+    /// Who takes the emails.
     pub mailgun: Arc<FakeMailgun>,
+    /// Its truth.
     pub database: Arc<Database>,
     keys: SecretString,
     plan: Plan,
