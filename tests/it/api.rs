@@ -20,7 +20,7 @@ struct Served {
     client: Client,
     url: String,
     // Before what it works on, so that it ends first.
-    process: Process,
+    _process: Process,
     data: Scratch,
     database: Database,
 }
@@ -32,7 +32,7 @@ impl Served {
         let url = address(&process).await;
         let client = Client::new(&url, KEY);
         client.await_ready(SOON).await;
-        Self { client, url, process, data, database }
+        Self { client, url, _process: process, data, database }
     }
 
     /// Runs another command of the program on the same database, and answers what it printed.
@@ -95,12 +95,3 @@ const SEND_MANY: &str = "mutation($inputs: [SendEmailInput!]!) {
 async fn send(served: &Served, input: Value) -> Value {
     served.mutate(SEND, json!({ "input": input })).await
 }
-
-/// Runs tests on both back ends.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite { $(#[tokio::test] async fn $name() { super::$name(tests::database::Backend::Sqlite).await })* }
-        mod postgres { $(#[tokio::test] async fn $name() { super::$name(tests::database::Backend::Postgres).await })* }
-    };
-}
-use on_both;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tests::database::Backend;
 use tests::patience::SOON;
 
-use super::{Served, letter, mistakes, on_both, send};
+use super::{Served, letter, mistakes, send};
 
 on_both! {
     a_paused_priority_waits_and_says_why

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::database::Backend;
 
-use super::{Served, letter, on_both};
+use super::{Served, letter};
 
 on_both! {
     a_list_is_the_same_walked_from_either_end

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tests::database::Backend;
 use tests::patience::SOON;
 
-use super::{SEND, SEND_MANY, Served, letter, mistakes, on_both, send};
+use super::{SEND, SEND_MANY, Served, letter, mistakes, send};
 
 on_both! {
     what_can_be_mended_is_told_with_the_way_to_it
