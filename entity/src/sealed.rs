@@ -6,7 +6,8 @@
 //! content as it is; deleting the wrapped key erases the content, in backups too.
 //!
 //! Format, both for content and for wrapped keys: nonce (24 bytes) ‖ XChaCha20-Poly1305 ciphertext ‖ tag (16 bytes). Nonces are
-//! random, which their length makes safe. Associated data: [`place`].
+//! random, which their length makes safe. Associated data: a name for this format, then table, row id, column and key id, each
+//! with its length before it (see `place`).
 
 use std::fmt;
 

@@ -12,16 +12,18 @@ use crate::store::{execute, rows};
 /// Consecutive failures that open a breaker.
 pub const FAILURES: i32 = 5;
 
-/// Counts a failure; opens the breaker when it was one too many, or at once. Answers whether it is open now.
+/// Counts a failure of `email`; opens the breaker when it was one too many, or at once. The first probe is another email
+/// wherever there is another. Answers whether it is open now.
 ///
 /// # Errors
 /// The database's own.
-pub async fn failed(ctx: &Context, key: &str, reason: &str, at_once: bool) -> Result<bool> {
+pub async fn failed(ctx: &Context, key: &str, reason: &str, at_once: bool, email: Uuid) -> Result<bool> {
     let now = ctx.clock.now();
     let first = now + ctx.timing.probe_first;
-    let text = "INSERT INTO email_breakers (key, open, failures, probes, probe_at, opened_at, reason, updated_at) \
-         VALUES ($1, $2, 1, 0, CASE WHEN $2 THEN $3 END, CASE WHEN $2 THEN $4 END, $5, $4) \
+    let text = "INSERT INTO email_breakers (key, open, failures, probes, probe_at, probe_email, opened_at, reason, updated_at) \
+         VALUES ($1, $2, 1, 0, CASE WHEN $2 THEN $3 END, $7, CASE WHEN $2 THEN $4 END, $5, $4) \
          ON CONFLICT (key) DO UPDATE SET failures = email_breakers.failures + 1, reason = excluded.reason, updated_at = $4, \
+         probe_email = excluded.probe_email, \
          opened_at = CASE WHEN email_breakers.open THEN email_breakers.opened_at WHEN $2 OR email_breakers.failures + 1 >= $6 THEN $4 END, \
          probe_at = CASE WHEN email_breakers.open THEN email_breakers.probe_at WHEN $2 OR email_breakers.failures + 1 >= $6 THEN $3 END, \
          probes = CASE WHEN email_breakers.open THEN email_breakers.probes ELSE 0 END, \
@@ -34,6 +36,7 @@ pub async fn failed(ctx: &Context, key: &str, reason: &str, at_once: bool) -> Re
         Value::from(now),
         Value::from(reason),
         Value::from(FAILURES),
+        Value::from(email),
     ];
     let found = rows(ctx.store.write(), ctx.store.sql(cast(ctx, text), values)).await?;
     ctx.trouble.note();

@@ -81,8 +81,10 @@ pub struct Context {
     pub trouble: Trouble,
     /// Which counters this process adds to ([`entity::tally`]).
     pub shard_of_process: i16,
-    /// Cancelled when the process is to stop.
+    /// Cancelled when the process is to take nothing new.
     pub stop: CancellationToken,
+    /// Cancelled when it may wait no longer for what is open.
+    pub abandon: CancellationToken,
     bell: std::sync::OnceLock<Bell>,
 }
 
@@ -107,6 +109,7 @@ impl Context {
             trouble: Trouble::default(),
             shard_of_process: (chance * 8.0) as i16,
             stop,
+            abandon: CancellationToken::new(),
             bell: std::sync::OnceLock::new(),
         })
     }

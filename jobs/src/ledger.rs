@@ -4,6 +4,8 @@
 //! decided by the pure table in [`transition`], and the rows, the attempt history, the list of failures and the tallies
 //! change together. Tally deltas come from rows that moved, never from intentions, so counts equal rows at every commit.
 
+#[cfg(test)]
+mod tests;
 pub mod transition;
 
 use std::collections::{BTreeMap, HashMap};

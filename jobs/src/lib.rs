@@ -1,32 +1,42 @@
 //! What happens to an email, from its acceptance to its end. Knows no GraphQL.
 //!
 //! `accept` takes it in, `feed` rings for it when it is due, `lane` carries the bell, `send` claims, hands over and settles;
-//! `ledger` alone changes where it stands. `hold` and `breaker` make it wait, `control` and `bulk` act on request.
+//! `ledger` alone changes where it stands. `hold` and `breaker` make it wait, `control` and `bulk` act on request, and
+//! `engine` starts and stops it all.
 
 #![expect(missing_docs, reason = "a field's name says it; where it does not, it has a comment")]
 
 pub mod accept;
+pub mod backoff;
 pub mod breaker;
 pub mod bulk;
 pub mod clean;
 mod context;
 pub mod control;
 pub mod cron;
+pub mod engine;
 pub mod error;
+pub mod feed;
 pub mod filter;
 pub mod find;
 pub mod group;
 pub mod hold;
+pub mod lane;
 pub mod ledger;
+pub mod mailer;
 pub mod rows;
 pub mod scope;
+pub mod send;
 pub mod stats;
 pub mod store;
 pub mod suppress;
 pub mod timeline;
 pub mod timing;
+pub mod verdict;
+pub mod watch;
 
 pub use context::{Context, Settings};
+pub use engine::Engine;
 pub use error::{Error, Result};
 pub use store::Store;
 pub use timing::Timing;

@@ -43,6 +43,8 @@ impl Store {
         write.map_sqlx_postgres_opts(|o| {
             o.application_name("mailmind").options([
                 ("enable_seqscan", "off"),
+                // It would be tempted by the price of a forbidden scan to compile statements that take a millisecond.
+                ("jit", "off"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 ("lock_timeout", "20s"),
                 ("statement_timeout", "60s"),
@@ -83,6 +85,15 @@ impl Store {
     /// The pool for questions; slow ones are cut off here and never hold up a writer.
     pub fn read(&self) -> &DatabaseConnection {
         &self.read
+    }
+
+    /// The pool for questions that the flow itself asks, by key and often: on PostgreSQL the writers' (whose plans stay with
+    /// the indexes), on SQLite the readers', so that they never wait for the one writer.
+    pub fn by_key(&self) -> &DatabaseConnection {
+        match self.dialect {
+            Dialect::Postgres => &self.write,
+            Dialect::Sqlite => &self.read,
+        }
     }
 
     /// Which back end this is.

@@ -1,0 +1,103 @@
+//! Everything that runs in a process, started and stopped in the right order.
+
+use std::sync::Arc;
+
+use entity::Priority;
+use futures::future::FutureExt;
+use tokio_util::task::TaskTracker;
+
+use crate::accept::Accept;
+use crate::context::Context;
+use crate::feed::Feeder;
+use crate::lane::{Carrier, Handler, LaneError, Lanes, RedisSettings};
+use crate::mailer::Mailer;
+use crate::send::Sender;
+use crate::watch;
+
+/// A running process.
+pub struct Engine {
+    pub ctx: Arc<Context>,
+    pub accept: Accept,
+    lanes: Lanes,
+    sender: Option<Sender>,
+    tasks: TaskTracker,
+    redis: bool,
+}
+
+/// How the process's own parts are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Where doorbells go.
+    pub carrier: Carrier,
+    /// Redis is configured and away: email goes all the same.
+    pub degraded: bool,
+    /// Hand-overs under way; `None` in a process without workers.
+    pub busy: Option<usize>,
+}
+
+impl Engine {
+    /// Starts taking in, and, with `workers`, sending, feeding, looking after, bulk work and schedules.
+    ///
+    /// # Errors
+    /// When Redis' settings make no sense. That it is away is no error.
+    pub async fn start(
+        ctx: Arc<Context>,
+        mailer: Arc<dyn Mailer>,
+        redis: Option<RedisSettings>,
+        workers: bool,
+    ) -> Result<Self, LaneError> {
+        watch::align(&ctx).await;
+        let configured = redis.is_some();
+        let tasks = TaskTracker::new();
+        let (lanes, sender) = if workers {
+            let sender = Sender::start(ctx.clone(), mailer);
+            let offered = sender.clone();
+            let handler: Handler = Arc::new(move |lane, ids| {
+                let sender = offered.clone();
+                async move { sender.offer(lane, ids).await }.boxed()
+            });
+            let stop = ctx.stop.child_token();
+            let lanes = Lanes::start(redis, ctx.settings.slots, ctx.clock.clone(), handler, stop).await?;
+            (lanes, Some(sender))
+        } else {
+            (Lanes::bells_only(redis, ctx.clock.clone(), ctx.stop.child_token()).await?, None)
+        };
+        let bell = lanes.clone();
+        ctx.hang_bell(Arc::new(move |lane| bell.nudge(lane)));
+        if workers {
+            for lane in Priority::ALL {
+                tasks.spawn(Feeder::new(ctx.clone(), lanes.clone(), lane).run());
+            }
+            tasks.spawn(watch::run(ctx.clone()));
+        }
+        let accept = Accept::start(ctx.clone());
+        Ok(Self { ctx, accept, lanes, sender, tasks, redis: configured })
+    }
+
+    /// How it is.
+    pub fn health(&self) -> Health {
+        Health {
+            carrier: self.lanes.carrier(),
+            degraded: self.redis && !self.lanes.redis_available(),
+            busy: self.sender.as_ref().map(|sender| sender.room.busy()),
+        }
+    }
+
+    /// Takes nothing new, finishes what is open, gives the rest back. What is not done in time is found by its lease.
+    pub async fn stop(self) {
+        self.ctx.stop.cancel();
+        self.tasks.close();
+        let limit = self.ctx.timing.shutdown;
+        let finish = async {
+            if let Some(sender) = &self.sender {
+                sender.ended().await;
+            }
+            self.tasks.wait().await;
+        };
+        let (finished, ()) = tokio::join!(tokio::time::timeout(limit, finish), self.lanes.stop(limit));
+        if finished.is_err() {
+            tracing::warn!("Not everything ended in time; leases will tell");
+        }
+        self.ctx.abandon.cancel();
+    }
+}

@@ -1,0 +1,181 @@
+//! The whole table of causes and states, as it must be.
+
+#![expect(clippy::unwrap_used, reason = "tests may")]
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::{Policy, Priority, Status};
+use uuid::Uuid;
+
+use super::transition::{Cause, Effect, Facts, Handed, Row, Settlement, step};
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn facts() -> Facts {
+    Facts {
+        now: now(),
+        max_tries: 3,
+        resend: TimeDelta::seconds(20),
+        snooze: TimeDelta::seconds(5),
+        max_age: TimeDelta::days(3),
+        suppressed: None,
+        pause_ended: None,
+    }
+}
+
+/// An email that stands in `status`, claimed for the second time where it is claimed.
+fn row(status: Status) -> Row {
+    let sending = status == Status::Sending;
+    Row {
+        id: Uuid::nil(),
+        lane: Priority::Normal,
+        scope: 1,
+        status,
+        fence: 2,
+        attempts: 0,
+        due_at: (status.is_waiting() || sending).then(now),
+        lease_until: sending.then(|| now() + TimeDelta::seconds(60)),
+        resolve_at: None,
+        send_at: now(),
+        deliver_by: None,
+        policy: if status == Status::Unconfirmed { Policy::Resend } else { Policy::Verify },
+        cancel_requested: false,
+        acceptances: i32::from(status.is_accepted()),
+        last_error: None,
+        provider_id: None,
+        omitted: None,
+        first_try_at: Some(now()),
+        sent_at: None,
+        finished_at: status.is_finished().then(now),
+    }
+}
+
+fn report(fence: i32, handed: Handed) -> Cause {
+    Cause::Settle(Settlement { fence, handed, http_status: None, started_at: now(), finished_at: now() })
+}
+
+fn causes() -> Vec<(&'static str, Cause)> {
+    let why = || "words".to_owned();
+    let later = now() + TimeDelta::seconds(1);
+    vec![
+        ("due", Cause::Due),
+        ("claim", Cause::Claim { until: later, omitted: None }),
+        ("suppress", Cause::Suppress { why: why() }),
+        ("wrong mode", Cause::WrongMode { why: "words" }),
+        ("deadline over", Cause::DeadlineOver),
+        ("sent", report(2, Handed::Sent { provider_id: "id".into() })),
+        ("sent, old claim", report(1, Handed::Sent { provider_id: "id".into() })),
+        ("retry", report(2, Handed::Retry { why: why(), due_at: later })),
+        ("retry, old claim", report(1, Handed::Retry { why: why(), due_at: later })),
+        ("held", report(2, Handed::Held { why: why() })),
+        ("account refused", report(2, Handed::AccountRefused { why: why() })),
+        ("unconfirmed", report(2, Handed::Unconfirmed { why: why() })),
+        ("failed", report(2, Handed::Failed { why: why() })),
+        ("not handed over", report(2, Handed::NotHandedOver)),
+        ("lease over", Cause::LeaseOver),
+        ("resend", Cause::Resend),
+        ("cancel", Cause::Cancel),
+        ("retry asked", Cause::Retry),
+        ("reschedule", Cause::Reschedule { send_at: later }),
+        ("resolve, sent", Cause::Resolve { sent: true }),
+        ("resolve, not sent", Cause::Resolve { sent: false }),
+    ]
+}
+
+/// What a cause does to an email of a state: where it stands then, `noted`, `nothing`, or `-` for a refusal.
+fn outcome(cause: &Cause, status: Status) -> String {
+    let mut row = row(status);
+    let untouched = row.clone();
+    match step(&mut row, cause, &facts()) {
+        Ok(Effect::Moved) => row.status.name().to_owned(),
+        Ok(Effect::Noted) => "noted".into(),
+        Ok(Effect::Nothing) => {
+            assert_eq!(row, untouched, "nothing changes something");
+            "nothing".into()
+        }
+        Err(_) => {
+            assert_eq!(row, untouched, "a refusal changes something");
+            "-".into()
+        }
+    }
+}
+
+#[test]
+fn every_pair_of_cause_and_state_does_what_the_table_says() {
+    let mut table = format!("{:<18}", "");
+    table.extend(Status::all().map(|status| format!("{:<12}", status.name())));
+    for (name, cause) in causes() {
+        table.push_str(&format!("\n{name:<18}"));
+        table.extend(Status::all().map(|status| format!("{:<12}", outcome(&cause, status))));
+    }
+    let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n");
+    assert_eq!(lines(&table), lines(include_str!("transitions.txt")), "as it is:\n{}", lines(&table));
+}
+
+/// The same settle of an email, after something else was noted on it.
+fn unsent(change: impl FnOnce(&mut Row, &mut Facts)) -> Row {
+    let (mut row, mut facts) = (row(Status::Sending), facts());
+    change(&mut row, &mut facts);
+    step(
+        &mut row,
+        &report(2, Handed::Retry { why: "words".into(), due_at: facts.now + TimeDelta::seconds(1) }),
+        &facts,
+    )
+    .unwrap();
+    row
+}
+
+#[test]
+fn what_leaves_unsent_ends_by_the_first_rule_that_applies() {
+    let cancel: fn(&mut Row, &mut Facts) = |row, _| row.cancel_requested = true;
+    let suppress: fn(&mut Row, &mut Facts) = |_, facts| facts.suppressed = Some("its address is suppressed".into());
+    let late: fn(&mut Row, &mut Facts) = |row, _| row.deliver_by = Some(now());
+    let old: fn(&mut Row, &mut Facts) = |row, _| row.first_try_at = Some(now() - TimeDelta::days(4));
+    let cases: [(&[fn(&mut Row, &mut Facts)], Status); 6] = [
+        (&[cancel, suppress, late, old], Status::Cancelled),
+        (&[suppress, late, old], Status::Suppressed),
+        (&[late, old], Status::Expired),
+        (&[old], Status::Expired),
+        (&[old, |_, facts| facts.pause_ended = Some(now() - TimeDelta::days(2))], Status::Scheduled),
+        (&[], Status::Scheduled),
+    ];
+    for (i, (changes, expected)) in cases.into_iter().enumerate() {
+        let row = unsent(|row, facts| changes.iter().for_each(|change| change(row, facts)));
+        assert_eq!(row.status, expected, "case {i}");
+    }
+}
+
+#[test]
+fn a_way_that_is_closed_never_spends_the_last_try() {
+    let tries = |attempts| unsent(|row, _| row.attempts = attempts);
+    assert_eq!([0, 1, 2].map(|n| tries(n).attempts), [1, 2, 2]);
+    assert_eq!(tries(2).status, Status::Scheduled);
+}
+
+#[test]
+fn an_unknown_outcome_spends_a_try_and_resend_waits_for_proof_once_they_are_spent() {
+    let mut resend = row(Status::Sending);
+    resend.policy = Policy::Resend;
+    for attempts in 0..3 {
+        let mut row = Row { attempts, ..resend.clone() };
+        step(&mut row, &report(2, Handed::Unconfirmed { why: "words".into() }), &facts()).unwrap();
+        let expected = (attempts < 2).then(|| now() + TimeDelta::seconds(20));
+        assert_eq!((row.attempts, row.resolve_at), (attempts + 1, expected));
+    }
+}
+
+#[test]
+fn a_report_that_proves_it_never_left_gives_the_try_back() {
+    let mut late = Row { attempts: 1, ..row(Status::Unconfirmed) };
+    step(&mut late, &report(2, Handed::NotHandedOver), &facts()).unwrap();
+    assert_eq!((late.status, late.attempts), (Status::Queued, 0));
+}
+
+#[test]
+fn a_suppressed_email_is_retried_only_once_the_entry_is_lifted() {
+    let mut row = row(Status::Suppressed);
+    let still = Facts { suppressed: Some("its address is suppressed".into()), ..facts() };
+    assert!(step(&mut row, &Cause::Retry, &still).is_err());
+    assert!(step(&mut row, &Cause::Retry, &facts()).is_ok());
+}

@@ -1,0 +1,251 @@
+//! Claim and gate: one transaction, and the last word of the database before the POST. What the gate turns away ends here or
+//! goes on waiting; what it lets pass is SENDING, with a fence and a lease.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use entity::address::Mailbox;
+use entity::{Status, content, email};
+use sea_orm::{ActiveEnum, DatabaseTransaction, QueryResult, Value};
+use uuid::Uuid;
+
+use crate::breaker;
+use crate::context::Context;
+use crate::error::Result;
+use crate::hold::{Holds, Leave};
+use crate::ledger::{self, Cause, Facts, Row, Shard, transition};
+use crate::rows::Rows;
+use crate::store::{Dialect, execute, rows};
+use crate::suppress::List;
+
+/// An email that is this worker's until its lease ends.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub row: Row,
+    pub sending_domain: String,
+    pub campaign: Option<Uuid>,
+    pub sender: String,
+    pub recipient: String,
+    pub cc: Vec<String>,
+    pub bcc: Vec<String>,
+    pub reply_to: Option<String>,
+    pub test_mode: bool,
+    pub content: content::Model,
+    /// It goes ahead to see whether the way is open again.
+    pub probe: bool,
+}
+
+/// What a claim came to.
+#[derive(Debug)]
+pub enum Claims {
+    /// These are this worker's.
+    Stored(Vec<Claimed>),
+    /// The commit's answer was lost: these may be this worker's, and none of them may be handed over.
+    Doubtful(Vec<Claimed>, sea_orm::DbErr),
+}
+
+/// A row at the gate, with what the gate asks.
+struct Candidate {
+    claimed: Claimed,
+    key: String,
+    copies: Vec<(String, bool, Mailbox)>,
+    transactional: bool,
+    sandbox: bool,
+}
+
+/// Claims those of `ids` that are due, free to go and not held by another worker.
+///
+/// # Errors
+/// The database's own: then nothing is claimed.
+pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Claims> {
+    let tx = ctx.store.begin().await?;
+    let facts = ctx.facts();
+    let (candidates, any_hold) = lock(&tx, ctx, facts.now, ids).await?;
+    if candidates.is_empty() {
+        return Ok(Claims::Stored(Vec::new()));
+    }
+    let holds = if any_hold { Holds::load(&tx, facts.now).await? } else { Holds::default() };
+    let list = List::ask(&tx, &ctx.store, facts.now, ctx.settings.sandbox, keys_of(&candidates)).await?;
+    let until = facts.now + ctx.timing.lease;
+
+    let before: HashMap<Uuid, Row> = candidates.iter().map(|c| (c.claimed.row.id, c.claimed.row.clone())).collect();
+    let mut after = before.clone();
+    let mut passed = Vec::with_capacity(candidates.len());
+    let mut held = Vec::new();
+    for mut candidate in in_probing_order(candidates, &holds) {
+        let id = candidate.claimed.row.id;
+        let cause = match gate(&tx, ctx, &mut candidate, &holds, &list, &facts, until).await? {
+            Some(cause) => cause,
+            None => {
+                held.push(id);
+                continue;
+            }
+        };
+        let row = &mut candidate.claimed.row;
+        if transition::step(row, &cause, &facts).is_ok() {
+            after.insert(id, row.clone());
+            if row.status == Status::Sending {
+                passed.push(candidate.claimed);
+            }
+        }
+    }
+    ledger::write(&tx, ctx, Shard::Claim, &before, after).await?;
+    rest(&tx, ctx, held).await?;
+    Ok(match tx.commit().await {
+        Ok(()) => Claims::Stored(passed),
+        Err(error) => Claims::Doubtful(passed, error),
+    })
+}
+
+/// Locks the rows that may be claimed, in the order of their ids, and reads all that a hand-over needs with them.
+async fn lock(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    now: DateTime<Utc>,
+    ids: &[Uuid],
+) -> Result<(Vec<Candidate>, bool)> {
+    let lock = match ctx.store.dialect() {
+        Dialect::Postgres => "FOR UPDATE OF q SKIP LOCKED",
+        Dialect::Sqlite => "",
+    };
+    let text = format!(
+        "SELECT {}, q.campaign_id, q.sender, q.recipient, q.recipient_key, q.cc, q.bcc, q.reply_to, q.test_mode, \
+         q.transactional, q.sandbox, c.id AS content_id, c.key_id, c.wrapped_key, c.head, c.html, c.text, c.attachments, \
+         c.emails, c.created_at AS content_at, \
+         (EXISTS (SELECT 1 FROM email_holds h WHERE h.until IS NULL OR h.until > $1) \
+          OR EXISTS (SELECT 1 FROM email_breakers b WHERE b.open)) AS any_hold \
+         FROM email_queue q JOIN email_contents c ON c.id = q.content_id \
+         WHERE q.id IN (SELECT v.id FROM {{rows}} AS v) AND q.status = $2 AND q.due_at <= $1 ORDER BY q.id {lock}",
+        ledger::COLUMNS
+    );
+    let values = [Value::from(now), Value::from(Status::Queued.to_value())];
+    let asked = ctx.store.sql_rows(&text, values, Rows::new().uuid("id", ids.iter().copied()));
+    let mut candidates = Vec::with_capacity(ids.len());
+    let mut any_hold = false;
+    for row in rows(tx, asked).await? {
+        any_hold = row.try_get("", "any_hold")?;
+        candidates.push(read(tx, ctx, &row).await?);
+    }
+    Ok((candidates, any_hold))
+}
+
+async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Result<Candidate> {
+    let whole = ledger::read_row(row)?;
+    let scope = ctx.scopes.get(tx, &ctx.store, whole.scope).await?;
+    let text = |name: &str| row.try_get::<Option<String>>("", name);
+    let (cc, bcc) = (email::Model::mailboxes(text("cc")?.as_deref()), email::Model::mailboxes(text("bcc")?.as_deref()));
+    let keyed = |blind: bool| move |text: &String| Mailbox::parse(text).ok().map(|m| (m.address.key(), blind, m));
+    let copies = cc.iter().filter_map(keyed(false)).chain(bcc.iter().filter_map(keyed(true))).collect();
+    Ok(Candidate {
+        key: row.try_get("", "recipient_key")?,
+        copies,
+        transactional: row.try_get("", "transactional")?,
+        sandbox: row.try_get("", "sandbox")?,
+        claimed: Claimed {
+            row: whole,
+            sending_domain: scope.domain.clone(),
+            campaign: row.try_get("", "campaign_id")?,
+            sender: row.try_get("", "sender")?,
+            recipient: row.try_get("", "recipient")?,
+            cc,
+            bcc,
+            reply_to: text("reply_to")?,
+            test_mode: row.try_get("", "test_mode")?,
+            content: content::Model {
+                id: row.try_get("", "content_id")?,
+                key_id: row.try_get("", "key_id")?,
+                wrapped_key: row.try_get("", "wrapped_key")?,
+                head: row.try_get("", "head")?,
+                html: row.try_get("", "html")?,
+                text: row.try_get("", "text")?,
+                attachments: row.try_get("", "attachments")?,
+                emails: row.try_get("", "emails")?,
+                created_at: row.try_get("", "content_at")?,
+            },
+            probe: false,
+        },
+    })
+}
+
+fn keys_of(candidates: &[Candidate]) -> Vec<&str> {
+    candidates
+        .iter()
+        .flat_map(|c| std::iter::once(&c.key).chain(c.copies.iter().map(|copy| &copy.0)))
+        .map(String::as_str)
+        .collect()
+}
+
+/// Those that no breaker probed last come first, so that each probe is another email wherever there is another.
+fn in_probing_order(mut candidates: Vec<Candidate>, holds: &Holds) -> Vec<Candidate> {
+    let probed: HashSet<Uuid> = holds.breakers.iter().filter_map(|b| b.probe_email).collect();
+    candidates.sort_by_key(|c| probed.contains(&c.claimed.row.id));
+    candidates
+}
+
+/// What the gate says: a cause, or `None` for an email that goes on waiting.
+async fn gate(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    candidate: &mut Candidate,
+    holds: &Holds,
+    list: &List,
+    facts: &Facts,
+    until: DateTime<Utc>,
+) -> Result<Option<Cause>> {
+    let row = &candidate.claimed.row;
+    if candidate.sandbox != ctx.settings.sandbox {
+        let why = if candidate.sandbox {
+            "it was accepted for the sandbox, and emails go to Mailgun now"
+        } else {
+            "it was accepted for Mailgun, and emails go to the sandbox now"
+        };
+        return Ok(Some(Cause::WrongMode { why }));
+    }
+    if let Some(why) = list.blocks(&candidate.key, candidate.transactional) {
+        return Ok(Some(Cause::Suppress { why }));
+    }
+    if row.deliver_by.is_some_and(|end| end <= facts.now) {
+        return Ok(Some(Cause::DeadlineOver));
+    }
+    let scope = ctx.scopes.get(tx, &ctx.store, row.scope).await?;
+    match holds.over(row.lane, &scope, &ctx.settings.transport(), facts.now) {
+        Leave::Open => {}
+        Leave::Held { .. } => return Ok(None),
+        Leave::Probe(key) => {
+            if !breaker::take_probe(tx, ctx, &key, row.id).await? {
+                return Ok(None);
+            }
+            candidate.claimed.probe = true;
+        }
+    }
+    let omitted = leave_out(candidate, list)?;
+    Ok(Some(Cause::Claim { until, omitted }))
+}
+
+/// Takes suppressed copies out of the mail. Answers their keys as JSON.
+fn leave_out(candidate: &mut Candidate, list: &List) -> Result<Option<String>> {
+    let blocked = |key: &str| list.blocks(key, candidate.transactional).is_some();
+    let omitted: Vec<&str> =
+        candidate.copies.iter().map(|(key, _, _)| key.as_str()).filter(|key| blocked(key)).collect();
+    if omitted.is_empty() {
+        return Ok(None);
+    }
+    let kept = |blind: bool| {
+        let of_kind = candidate.copies.iter().filter(move |(key, b, _)| *b == blind && !blocked(key));
+        of_kind.map(|(_, _, mailbox)| mailbox.to_string()).collect::<Vec<_>>()
+    };
+    let (cc, bcc, omitted) = (kept(false), kept(true), serde_json::to_string(&omitted)?);
+    candidate.claimed.cc = cc;
+    candidate.claimed.bcc = bcc;
+    Ok(Some(omitted))
+}
+
+/// Emails that a hold keeps are not fed any longer: once it is lifted, the feeder may ring for them at once.
+async fn rest(tx: &DatabaseTransaction, ctx: &Context, held: Vec<Uuid>) -> Result<()> {
+    if held.is_empty() {
+        return Ok(());
+    }
+    let text = "UPDATE email_queue AS q SET fed_at = NULL FROM {rows} AS v WHERE q.id = v.id";
+    execute(tx, ctx.store.sql_rows(text, [], Rows::new().uuid("id", held))).await?;
+    Ok(())
+}

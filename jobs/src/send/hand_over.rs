@@ -1,0 +1,104 @@
+//! One email's way from its claim to Mailgun's answer.
+
+use std::time::Duration;
+
+use base64::Engine;
+use entity::content::{self, Head};
+use entity::sealed::Wrapped;
+
+use super::claim::Claimed;
+use crate::context::Context;
+use crate::error::Result;
+use crate::mailer::{Answer, Attachment, Lease, Mail, Mailer, Tracking};
+use crate::verdict::{Verdict, verdict};
+
+/// Mailgun tries for a day at most; a deadline beyond that needs no word.
+const LONGEST_DELIVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// How a hand-over ended.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub verdict: Verdict,
+    pub http_status: Option<u16>,
+    pub started_at: chrono::DateTime<chrono::Utc>,
+    pub finished_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// Opens the content and posts it, unless the process is stopping or the lease has become short.
+pub async fn hand_over(ctx: &Context, mailer: &dyn Mailer, claimed: &Claimed, lease: Lease) -> Report {
+    let started_at = ctx.clock.now();
+    let (verdict, http_status) = if ctx.stop.is_cancelled() {
+        (Verdict::NotHandedOver, None)
+    } else {
+        match mail(ctx, claimed) {
+            Ok(mail) => judge(ctx, mailer.post(&mail, lease).await),
+            Err(error) => {
+                tracing::error!(email.id = %claimed.row.id, cause = %error, "A content can't be opened");
+                (Verdict::Fail { why: "its content can't be opened with the keys of CONTENT_KEYRING".into() }, None)
+            }
+        }
+    };
+    let finished_at = ctx.clock.now();
+    let took = (finished_at - started_at).to_std().unwrap_or_default();
+    metrics::histogram!("mailmind_attempt_seconds").record(took.as_secs_f64());
+    Report { verdict, http_status, started_at, finished_at }
+}
+
+fn judge(ctx: &Context, answer: Answer) -> (Verdict, Option<u16>) {
+    (verdict(&answer, ctx.clock.now(), entity::clock::chance()), answer.http_status())
+}
+
+/// Everything the POST needs.
+fn mail(ctx: &Context, claimed: &Claimed) -> Result<Mail> {
+    let content = &claimed.content;
+    let wrapped = Wrapped { key_id: content.key_id.clone(), wrapped: content.wrapped_key.clone() };
+    let key = ctx.keyring.unwrap(&wrapped, "email_contents", content.id)?;
+    let open = |column: &str, sealed: &[u8]| key.open("email_contents", content.id, column, sealed);
+    let text = |column: &str, sealed: &Option<Vec<u8>>| -> Result<Option<String>> {
+        let opened = sealed.as_ref().map(|sealed| open(column, sealed)).transpose()?;
+        Ok(opened.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    let head: Head = serde_json::from_slice(&open("head", &content.head)?)?;
+    let attachments = match &content.attachments {
+        Some(sealed) => attachments(&open("attachments", sealed)?)?,
+        None => Vec::new(),
+    };
+    let tracking = match (head.track_opens, head.track_clicks) {
+        (None, None) => None,
+        (opens, clicks) => Some(Tracking { opens: opens.unwrap_or(true), clicks: clicks.unwrap_or(true) }),
+    };
+    let left = claimed.row.deliver_by.and_then(|end| (end - ctx.clock.now()).to_std().ok());
+    Ok(Mail {
+        email_id: claimed.row.id,
+        campaign_id: claimed.campaign,
+        sending_domain: claimed.sending_domain.clone(),
+        from: claimed.sender.clone(),
+        to: claimed.recipient.clone(),
+        cc: claimed.cc.clone(),
+        bcc: claimed.bcc.clone(),
+        reply_to: claimed.reply_to.clone(),
+        subject: head.subject,
+        html: text("html", &content.html)?,
+        text: text("text", &content.text)?,
+        headers: head.headers,
+        tags: head.tags,
+        tracking,
+        test_mode: claimed.test_mode,
+        deliver_within: left.filter(|left| *left < LONGEST_DELIVERY),
+        attachments,
+    })
+}
+
+fn attachments(json: &[u8]) -> Result<Vec<Attachment>> {
+    let stored: Vec<content::Attachment> = serde_json::from_slice(json)?;
+    Ok(stored
+        .into_iter()
+        .map(|file| Attachment {
+            // Checked when it was accepted.
+            bytes: base64::engine::general_purpose::STANDARD.decode(&file.base64).unwrap_or_default().into(),
+            filename: file.filename,
+            content_type: file.content_type,
+            inline: false,
+        })
+        .collect())
+}
