@@ -261,7 +261,7 @@ async fn update(tx: &DatabaseTransaction, ctx: &Context, changed: &[(&Row, Row)]
         .time("sent_at", new().map(|r| r.sent_at))
         .time("finished_at", new().map(|r| r.finished_at))
         // An email that waits anew is not fed: the feeder may ring for it at once.
-        .flag("rest", changed.iter().map(|(old, r)| r.status.is_waiting() && !(old.status == Status::Queued)));
+        .flag("rest", changed.iter().map(|(old, r)| r.status.is_waiting() && old.status != Status::Queued));
     let result = execute(tx, ctx.store.sql_rows(text, [Value::from(ctx.clock.now())], values)).await?;
     if result.rows_affected() != changed.len() as u64 {
         // Cannot happen while every writer of a status locks first; if it does, nothing of the group may hold.

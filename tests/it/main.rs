@@ -9,6 +9,7 @@ macro_rules! on_both {
     };
 }
 
+mod control;
 mod harness;
 mod migrations;
 mod send;
