@@ -45,6 +45,8 @@ impl Store {
                 ("enable_seqscan", "off"),
                 // It would be tempted by the price of a forbidden scan to compile statements that take a millisecond.
                 ("jit", "off"),
+                // Statements here are short and many: to plan each anew would cost more than to run it.
+                ("plan_cache_mode", "force_generic_plan"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 ("lock_timeout", "20s"),
                 ("statement_timeout", "60s"),

@@ -137,14 +137,3 @@ async fn suppressions_that_expired_are_archived_and_no_others() {
         assert_eq!(clean::suppressions(ctx).await.unwrap(), "archived 0 expired suppressions");
     }
 }
-
-#[tokio::test]
-async fn the_tables_go_down_and_up_again() {
-    for backend in Backend::ALL {
-        let world = World::new(backend).await;
-        let db = world.ctx.store.write();
-        migration::down(db).await.unwrap();
-        migration::up(db).await.unwrap();
-        assert_eq!(migration::pending(db).await.unwrap(), 0, "{backend:?}");
-    }
-}
