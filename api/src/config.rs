@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use keys::{KeyFileError, Keys};
 pub use mode::Mode;
-pub use values::LogFormat;
+pub use values::{LogFormat, domain};
 
 /// Every variable. Each is also an option of the command line, which wins; an `.env` in the working directory is read too,
 /// and the environment wins over it.
@@ -159,6 +159,14 @@ pub struct Setup {
     pub settings: jobs::Settings,
 }
 
+impl Setup {
+    /// The database or the keys lie in DATA_DIR. A process that has both elsewhere needs no disk.
+    pub fn uses_data_dir(&self) -> bool {
+        let database = self.database_file.as_ref().is_some_and(|file| file.starts_with(&self.data_dir));
+        database || matches!(self.keys, Keys::File(_))
+    }
+}
+
 /// Why a configuration makes no sense: which variable, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} {problem}")]
@@ -192,6 +200,11 @@ impl Config {
             settings: self.settings(&mode)?,
             mode,
         })
+    }
+
+    /// MAILGUN_API_KEY, where it is set.
+    pub fn mailgun_key(&self) -> Option<SecretString> {
+        secret(&self.mailgun_api_key)
     }
 
     fn settings(&self, mode: &Mode) -> Result<jobs::Settings, Nonsense> {
