@@ -9,6 +9,7 @@ macro_rules! on_both {
     };
 }
 
+mod api;
 mod control;
 mod harness;
 mod migrations;
