@@ -1,6 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
+use std::path::Path;
+use std::time::Duration;
+
 use clap::FromArgMatches;
+use jobs::Timing;
 
 use super::*;
 use crate::command::Cli;
