@@ -1,5 +1,20 @@
 //! The integration tests: one binary, so that one process starts the database server once for all of them.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
+/// Runs a test on both back ends.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $name() { super::$name(tests::database::Backend::Sqlite).await })* }
+        mod postgres { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $name() { super::$name(tests::database::Backend::Postgres).await })* }
+    };
+}
+
+mod fairness;
+mod groups;
 mod harness;
+mod holds;
+mod leases;
+mod outage;
+mod races;
+mod redis;
 mod send;

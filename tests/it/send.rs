@@ -6,14 +6,6 @@ use tests::database::Backend;
 use tests::mailgun::Reply;
 use tests::patience::SOON;
 
-/// Runs a test on both back ends.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $name() { super::$name(tests::database::Backend::Sqlite).await })* }
-        mod postgres { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $name() { super::$name(tests::database::Backend::Postgres).await })* }
-    };
-}
-
 on_both! {
     an_email_goes_from_queued_to_sent
     a_thousand_emails_go_once_each
