@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::mailer::{Lease, Mailer};
+use claim::Claimed;
 use room::{Room, Slot};
 use settle::Settle;
 
@@ -83,13 +84,7 @@ impl Sender {
         // Measured before the claim: the database's lease ends later than this one, never earlier.
         let lease = Lease::starting_now(timing.lease, timing.lease_margin);
         let ids: Vec<Uuid> = picked.iter().map(|(id, _)| *id).collect();
-        let claimed = match claim::claim(&self.ctx, &ids).await {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                tracing::warn!(cause = %error, emails = ids.len(), "A claim failed; its emails wait for the next bell");
-                return;
-            }
-        };
+        let claimed = self.claim(&ids).await;
         let mut slots: std::collections::HashMap<Uuid, Slot> = picked.into_iter().collect();
         for email in claimed {
             let Some(slot) = slots.remove(&email.row.id) else { continue };
@@ -100,5 +95,25 @@ impl Sender {
                 drop(slot);
             });
         }
+    }
+
+    /// Claims together; when the database refuses that for good, one by one, so that an email it can't take keeps nobody
+    /// else back.
+    async fn claim(&self, ids: &[Uuid]) -> Vec<Claimed> {
+        let error = match claim::claim(&self.ctx, ids).await {
+            Ok(claimed) => return claimed,
+            Err(error) => error,
+        };
+        tracing::warn!(cause = %error, emails = ids.len(), "A claim failed; its emails wait for the next bell");
+        let mut claimed = Vec::new();
+        if ids.len() > 1 && !error.is_transient() {
+            for id in ids {
+                match claim::claim(&self.ctx, &[*id]).await {
+                    Ok(one) => claimed.extend(one),
+                    Err(error) => tracing::error!(email.id = %id, cause = %error, "An email can't be claimed"),
+                }
+            }
+        }
+        claimed
     }
 }
