@@ -11,6 +11,13 @@ macro_rules! on_both {
 
 mod api;
 mod control;
+mod fairness;
+mod groups;
 mod harness;
+mod holds;
+mod leases;
 mod migrations;
+mod outage;
+mod races;
+mod redis;
 mod send;
