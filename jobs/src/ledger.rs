@@ -127,11 +127,8 @@ async fn lock(tx: &DatabaseTransaction, store: &Store, ids: impl Iterator<Item =
     let mut ids: Vec<Uuid> = ids.collect();
     ids.sort_unstable();
     ids.dedup();
-    let text = format!(
-        "SELECT {COLUMNS} FROM email_queue q WHERE q.id IN (SELECT v.id FROM {{rows}} AS v) ORDER BY q.id {}",
-        store.for_update()
-    );
-    let found = rows(tx, store.sql_rows(&text, [], Rows::new().uuid("id", ids))).await?;
+    let text = format!("SELECT {COLUMNS} FROM email_queue q WHERE q.id {{ids}} ORDER BY q.id {}", store.for_update());
+    let found = rows(tx, store.sql_ids(&text, [], ids)).await?;
     found.iter().map(|row| read_row(row).map(|row| (row.id, row))).collect()
 }
 
@@ -275,8 +272,8 @@ async fn keep_failures(tx: &DatabaseTransaction, ctx: &Context, changed: &[(&Row
     let failed = |row: &Row| row.status == Status::Failed;
     let gone: Vec<Uuid> = changed.iter().filter(|(old, new)| failed(old) && !failed(new)).map(|(_, r)| r.id).collect();
     if !gone.is_empty() {
-        let text = "DELETE FROM email_failures WHERE email_id IN (SELECT v.id FROM {rows} AS v)";
-        execute(tx, ctx.store.sql_rows(text, [], Rows::new().uuid("id", gone))).await?;
+        let text = "DELETE FROM email_failures WHERE email_id {ids}";
+        execute(tx, ctx.store.sql_ids(text, [], gone)).await?;
     }
     let come: Vec<&Row> = changed.iter().filter(|(old, new)| !failed(old) && failed(new)).map(|(_, r)| r).collect();
     if !come.is_empty() {
@@ -367,7 +364,7 @@ impl Deltas {
 
 /// Removes `email_failures` rows of emails that leave the queue altogether.
 pub async fn forget_failures(tx: &DatabaseTransaction, store: &Store, ids: Vec<Uuid>) -> Result<()> {
-    let text = "DELETE FROM email_failures WHERE email_id IN (SELECT v.id FROM {rows} AS v)";
-    execute(tx, store.sql_rows(text, [], Rows::new().uuid("id", ids))).await?;
+    let text = "DELETE FROM email_failures WHERE email_id {ids}";
+    execute(tx, store.sql_ids(text, [], ids)).await?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use entity::{Priority, Status};
 use jobs::accept::{Answer, Draft};
 use tests::app::{App, CALLER, Plan, accepted, letter};
 use tests::database::Backend;
-use tests::patience::{SOON, until_true};
+use tests::patience::SOON;
 use tests::proxy::Proxy;
 use uuid::Uuid;
 

@@ -115,11 +115,11 @@ async fn lock(
          (EXISTS (SELECT 1 FROM email_holds h WHERE h.until IS NULL OR h.until > $1) \
           OR EXISTS (SELECT 1 FROM email_breakers b WHERE b.open)) AS any_hold \
          FROM email_queue q JOIN email_contents c ON c.id = q.content_id \
-         WHERE q.id IN (SELECT v.id FROM {{rows}} AS v) AND q.status = $2 AND q.due_at <= $1 ORDER BY q.id {lock}",
+         WHERE q.id {{ids}} AND q.status = $2 AND q.due_at <= $1 ORDER BY q.id {lock}",
         ledger::COLUMNS
     );
     let values = [Value::from(now), Value::from(Status::Queued.to_value())];
-    let asked = ctx.store.sql_rows(&text, values, Rows::new().uuid("id", ids.iter().copied()));
+    let asked = ctx.store.sql_ids(&text, values, ids.iter().copied());
     let mut candidates = Vec::with_capacity(ids.len());
     let mut any_hold = false;
     for row in rows(tx, asked).await? {
