@@ -179,7 +179,7 @@ async fn a_refused_email_burns_no_key(backend: Backend) {
 
 async fn behind_a_proxy() -> (App, Proxy) {
     let (proxy, database) = Proxy::before(Backend::Postgres.database().await).await;
-    (App::start_over(Plan::on(Backend::Postgres).hurry(20), database).await, proxy)
+    (App::start_over(Plan::on(Backend::Postgres).hurry_posts(20), database).await, proxy)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ use entity::{Outcome, Policy, Priority, Status};
 use jobs::accept::Draft;
 use jobs::hold::{Cover, lift, place};
 use jobs::ledger::{Cause, Effect, Handed, Refusal, Settlement};
+use jobs::send::claim::claim;
 use tests::app::{App, Plan, accepted, letter};
 use tests::database::Backend;
 use tests::mailgun::Reply;
@@ -23,12 +24,8 @@ on_both! {
     a_waiting_email_expires_at_its_deadline_though_it_is_held
 }
 
-fn plan(backend: Backend) -> Plan {
-    Plan::on(backend).hurry(20)
-}
-
 async fn a_dead_worker_leaves_no_more_than_its_slots_in_doubt(backend: Backend) {
-    let app = App::start(plan(backend).without_workers()).await;
+    let app = App::start(Plan::on(backend).hurry_posts(20).without_workers()).await;
     // From the fortieth message on Mailgun takes them and does not answer: the worker dies before it hears.
     let count = std::sync::atomic::AtomicUsize::new(0);
     app.mailgun.answer(move |_| match count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
@@ -59,21 +56,12 @@ async fn a_dead_worker_leaves_no_more_than_its_slots_in_doubt(backend: Backend) 
     survivor.engine.stop().await;
 }
 
-/// An email whose worker has died amid its POST, and that claim's fence: UNCONFIRMED.
+/// An email that was claimed, and whose lease ran out; and that claim's fence. Nobody else works here.
 async fn in_doubt(app: &App) -> (Uuid, i32) {
-    app.mailgun.answer(|_| Reply::AcceptThenHang);
     let id = app.send(1, Priority::Normal).await[0];
-    let doomed = app.doomed().await;
-    app.mailgun.until("the POST", SOON, |s| s.posts_for(&id.to_string()) == 1).await;
-    doomed.die();
-    app.mailgun.answer(|_| Reply::Ok);
-    // Only a process with workers looks after leases.
-    until_true("its lease to run out", SOON, async || {
-        jobs::watch::leases(&app.ctx).await.unwrap();
-        app.email(id).await.status == Status::Unconfirmed
-    })
-    .await;
-    (id, app.email(id).await.fence)
+    let claimed = claim(&app.ctx, &[id]).await.unwrap();
+    app.apply(id, Cause::LeaseOver).await.unwrap();
+    (id, claimed[0].row.fence)
 }
 
 fn report(app: &App, fence: i32, handed: Handed) -> Cause {
@@ -90,7 +78,7 @@ async fn outcomes(app: &App, id: Uuid) -> Vec<(i32, Outcome)> {
 }
 
 async fn a_report_of_acceptance_after_the_lease_is_taken(backend: Backend) {
-    let app = App::start(plan(backend).without_workers()).await;
+    let app = App::start(Plan::on(backend).without_workers()).await;
     let (id, fence) = in_doubt(&app).await;
     assert_eq!(outcomes(&app, id).await, [(1, Outcome::LeaseRanOut)]);
     let moved = app.apply(id, report(&app, fence, sent())).await.unwrap();
@@ -101,7 +89,7 @@ async fn a_report_of_acceptance_after_the_lease_is_taken(backend: Backend) {
 }
 
 async fn a_report_that_it_was_not_handed_over_gives_the_email_back(backend: Backend) {
-    let app = App::start(plan(backend).without_workers()).await;
+    let app = App::start(Plan::on(backend).without_workers()).await;
     let (id, fence) = in_doubt(&app).await;
     assert_eq!(app.email(id).await.attempts, 1);
     app.apply(id, report(&app, fence, Handed::NotHandedOver)).await.unwrap();
@@ -115,7 +103,7 @@ async fn a_report_that_it_was_not_handed_over_gives_the_email_back(backend: Back
 }
 
 async fn a_report_repeated_changes_nothing(backend: Backend) {
-    let app = App::start(plan(backend)).await;
+    let app = App::start(Plan::on(backend)).await;
     let cases = [
         (Reply::Ok, Status::Sent),
         (Reply::status(400, "no"), Status::Failed),
@@ -136,7 +124,7 @@ async fn a_report_repeated_changes_nothing(backend: Backend) {
 }
 
 async fn a_second_acceptance_is_counted_as_a_double(backend: Backend) {
-    let app = App::start(plan(backend).without_workers()).await;
+    let app = App::start(Plan::on(backend).without_workers()).await;
     let (id, first) = in_doubt(&app).await;
     // Somebody decides that it was not sent, and it goes again; then the first worker speaks.
     app.apply(id, Cause::Resolve { sent: false }).await.unwrap();
@@ -152,12 +140,10 @@ async fn a_second_acceptance_is_counted_as_a_double(backend: Backend) {
 }
 
 async fn a_report_of_an_older_claim_but_acceptance_is_refused(backend: Backend) {
-    let app = App::start(plan(backend).without_workers()).await;
+    let app = App::start(Plan::on(backend).without_workers()).await;
     let (id, first) = in_doubt(&app).await;
     app.apply(id, Cause::Resolve { sent: false }).await.unwrap();
-    app.mailgun.answer(|_| Reply::AcceptThenHang);
-    let _worker = app.another(true).await;
-    app.mailgun.until("the second claim's POST", SOON, |s| s.posts_for(&id.to_string()) == 2).await;
+    assert_eq!(claim(&app.ctx, &[id]).await.unwrap()[0].row.fence, first + 1);
     for handed in [Handed::NotHandedOver, Handed::Failed { why: "x".into() }, Handed::Held { why: "x".into() }] {
         assert_eq!(app.apply(id, report(&app, first, handed)).await.unwrap_err(), Refusal::Stale);
     }
@@ -170,7 +156,7 @@ async fn a_report_of_an_older_claim_but_acceptance_is_refused(backend: Backend) 
 }
 
 async fn a_waiting_email_expires_at_its_deadline_though_it_is_held(backend: Backend) {
-    let app = App::start(plan(backend)).await;
+    let app = App::start(Plan::on(backend)).await;
     place(&app.ctx, &Cover::Queue, entity::hold::Cause::Pause, None, None).await.unwrap();
     let now = app.ctx.clock.now();
     let by = |deadline| Draft { deliver_by: Some(deadline), ..letter("bob@example.org") };

