@@ -1,5 +1,7 @@
 //! Workers that die or come late: what they held is in doubt and never sent twice by us, and what they report still counts.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use entity::{Outcome, Policy, Priority, Status};
 use jobs::accept::Draft;
@@ -16,6 +18,7 @@ const SLOTS: usize = 5;
 
 on_both! {
     a_dead_worker_leaves_no_more_than_its_slots_in_doubt
+    a_stopped_process_finishes_what_is_open_and_leaves_the_rest_to_others
     a_report_of_acceptance_after_the_lease_is_taken
     a_report_that_it_was_not_handed_over_gives_the_email_back
     a_report_repeated_changes_nothing
@@ -54,6 +57,24 @@ async fn a_dead_worker_leaves_no_more_than_its_slots_in_doubt(backend: Backend) 
     assert_eq!((app.mailgun.accepted(), app.mailgun.doubles()), (200, vec![]));
     app.assert_ledger_equals_rows().await;
     survivor.engine.stop().await;
+}
+
+async fn a_stopped_process_finishes_what_is_open_and_leaves_the_rest_to_others(backend: Backend) {
+    let app = App::start(Plan::on(backend).without_workers()).await;
+    app.mailgun.answer(|_| Reply::Ok.after(Duration::from_millis(20)));
+    let ids = app.send(200, Priority::Normal).await;
+    let stopped = app.another(true).await;
+    app.mailgun.until("it to be at work", SOON, |s| s.accepted() >= 20).await;
+    stopped.engine.stop().await;
+    let done = app.mailgun.accepted();
+    assert!(done < 200, "it ended too late to show anything");
+    assert_eq!(app.count(Status::Sent).await, done, "what Mailgun took is known");
+    assert_eq!(app.count(Status::Queued).await, 200 - done, "the rest waits, nothing is in doubt");
+    let _other = app.another(true).await;
+    app.await_all(&ids, Status::Sent, SOON).await;
+    assert!(app.emails(&ids).await.iter().all(|email| email.attempts == 0));
+    assert_eq!(app.mailgun.doubles(), Vec::<String>::new());
+    app.assert_ledger_equals_rows().await;
 }
 
 /// An email that was claimed, and whose lease ran out; and that claim's fence. Nobody else works here.

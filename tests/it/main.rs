@@ -9,6 +9,7 @@ macro_rules! on_both {
     };
 }
 
+mod database;
 mod fairness;
 mod groups;
 mod harness;
