@@ -1,8 +1,27 @@
-//! What the outside sees. Being built.
+//! What the outside sees: GraphQL, the paths beside it, and the `mailmind` command. Knows no apalis.
+//!
+//! `command` reads what was asked; `serve` puts a process together and takes it apart; `transport` carries requests to
+//! `schema`; `auth` says who asks; `health` says how it stands; `sandbox` stands in for Mailgun.
 
+mod app;
+mod auth;
+mod check;
+mod command;
+#[expect(missing_docs, reason = "each field of a configuration is described where the user reads it")]
+pub mod config;
+mod failure;
+mod health;
+mod lifecycle;
 pub mod sandbox;
+pub mod schema;
+mod serve;
+mod telemetry;
+mod transport;
 
-/// Being built.
+/// The `mailmind` command: reads the arguments and the environment, and does what they ask.
 pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    // Before anything that may speak TLS: two providers are linked in, and neither is the default by itself. One that is
+    // installed already was chosen by whoever calls this.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    command::run()
 }

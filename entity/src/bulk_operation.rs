@@ -17,6 +17,10 @@ pub struct Model {
     pub cursor: Option<Uuid>,
     /// Emails it changed so far.
     pub done: i64,
+    /// Emails under way that it asked to stop so far.
+    pub asked: i64,
+    /// The last email there was when it began: later ones are not touched. NULL = there was none.
+    pub reach: Option<Uuid>,
     /// How many it may change in all; NULL = no bound.
     pub bound: Option<i64>,
     /// Whoever works on it, until then.

@@ -1,7 +1,7 @@
 //! The tables and the value types they are made of: models, enums, finders and pure rules.
 //!
 //! `email` is the queue itself, and around it stand `content` (what an email says), `attempt` (its tries), `tally` (how many
-//! stand where), `failure` (which failed), `scope` (campaign × sending domain), `hold`, `breaker` and `lane` (why and where
+//! stand where), `rate` (how many go each minute), `failure` (which failed), `scope` (campaign × sending domain), `hold`, `breaker` and `lane` (why and where
 //! emails wait), `idempotency_key`, `bulk_operation`, `cron_run`, `api_key`, `suppression`, `delivery_event` and `event_clock`.
 
 #![expect(missing_docs, reason = "a column's name says it; where it does not, it has a comment")]
@@ -24,6 +24,7 @@ pub mod hold;
 pub mod idempotency_key;
 pub mod lane;
 pub mod priority;
+pub mod rate;
 pub mod scope;
 pub mod sealed;
 pub mod status;

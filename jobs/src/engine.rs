@@ -12,7 +12,7 @@ use crate::feed::Feeder;
 use crate::lane::{Carrier, Handler, LaneError, Lanes, RedisSettings};
 use crate::mailer::Mailer;
 use crate::send::Sender;
-use crate::watch;
+use crate::{bulk, cron, watch};
 
 /// A running process.
 pub struct Engine {
@@ -69,6 +69,8 @@ impl Engine {
                 tasks.spawn(Feeder::new(ctx.clone(), lanes.clone(), lane).run());
             }
             tasks.spawn(watch::run(ctx.clone()));
+            tasks.spawn(carry_on(ctx.clone()));
+            cron::start(ctx.clone(), &tasks);
         }
         let accept = Accept::start(ctx.clone());
         Ok(Self { ctx, accept, lanes, sender, tasks, redis: configured })
@@ -99,5 +101,18 @@ impl Engine {
             tracing::warn!("Not everything ended in time; leases will tell");
         }
         self.ctx.abandon.cancel();
+    }
+}
+
+/// Takes up bulk work that nobody works on, until the process is to stop.
+async fn carry_on(ctx: Arc<Context>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(ctx.timing.watch) => {}
+            () = ctx.stop.cancelled() => return,
+        }
+        if let Err(error) = bulk::carry_on(&ctx).await {
+            tracing::warn!(cause = %error, "Bulk work could not be carried on");
+        }
     }
 }

@@ -117,7 +117,7 @@ impl Feeder {
             Value::from(Status::Queued.to_value()),
             Value::from(self.ctx.clock.now()),
         ];
-        let found = rows(self.ctx.store.write(), self.ctx.store.sql(text, values)).await?;
+        let found = rows(self.ctx.store.by_key(), self.ctx.store.sql(text, values)).await?;
         let mut scopes: Vec<i32> = found.iter().map(|r| Ok(r.try_get("", "scope")?)).collect::<Result<_>>()?;
         let after = scopes.partition_point(|scope| *scope <= self.last);
         scopes.rotate_left(after);

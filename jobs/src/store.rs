@@ -45,6 +45,8 @@ impl Store {
                 ("enable_seqscan", "off"),
                 // It would be tempted by the price of a forbidden scan to compile statements that take a millisecond.
                 ("jit", "off"),
+                // Statements here are short and many: to plan each anew would cost more than to run it.
+                ("plan_cache_mode", "force_generic_plan"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 ("lock_timeout", "20s"),
                 ("statement_timeout", "60s"),
@@ -85,6 +87,15 @@ impl Store {
     /// The pool for questions; slow ones are cut off here and never hold up a writer.
     pub fn read(&self) -> &DatabaseConnection {
         &self.read
+    }
+
+    /// The pool for questions that the flow itself asks, by key and often: on PostgreSQL the writers' (whose plans stay with
+    /// the indexes), on SQLite the readers', so that they never wait for the one writer.
+    pub fn by_key(&self) -> &DatabaseConnection {
+        match self.dialect {
+            Dialect::Postgres => &self.write,
+            Dialect::Sqlite => &self.read,
+        }
     }
 
     /// Which back end this is.

@@ -55,7 +55,7 @@ pub async fn align(ctx: &Context) {
 }
 
 async fn look(ctx: &Context, deadlines_from: &mut DateTime<Utc>) -> Result<()> {
-    ctx.trouble.set(breaker::any_trouble(ctx.store.write(), ctx).await?);
+    ctx.trouble.set(breaker::any_trouble(ctx.store.by_key(), ctx).await?);
     leases(ctx).await?;
     resends(ctx).await?;
     deadlines(ctx, deadlines_from).await
@@ -67,7 +67,7 @@ pub async fn leases(ctx: &Context) -> Result<()> {
         "SELECT lane, scope, sum(n) AS n FROM email_tallies WHERE status = $1 GROUP BY lane, scope HAVING sum(n) > 0";
     let text = text.replace("sum(n) AS n", "CAST(sum(n) AS bigint) AS n");
     let sending = Value::from(Status::Sending.to_value());
-    for row in rows(ctx.store.write(), ctx.store.sql(text, [sending])).await? {
+    for row in rows(ctx.store.by_key(), ctx.store.sql(text, [sending])).await? {
         let (lane, scope, under_way): (Priority, i32, i64) =
             (row.try_get("", "lane")?, row.try_get("", "scope")?, row.try_get("", "n")?);
         let (found, over) = expired(ctx, lane, scope, FRONT).await?;
@@ -91,7 +91,7 @@ async fn expired(ctx: &Context, lane: Priority, scope: i32, most: i64) -> Result
     let values =
         [Value::from(lane.to_value()), Value::from(scope), Value::from(most), Value::from(Status::Sending.to_value())];
     let now = ctx.clock.now();
-    let found = rows(ctx.store.write(), ctx.store.sql(text, values)).await?;
+    let found = rows(ctx.store.by_key(), ctx.store.sql(text, values)).await?;
     let mut over = Vec::new();
     for row in &found {
         if row.try_get::<Option<DateTime<Utc>>>("", "lease_until")?.is_some_and(|until| until < now) {
@@ -135,7 +135,7 @@ pub async fn deadlines(ctx: &Context, from: &mut DateTime<Utc>) -> Result<()> {
 }
 
 async fn ids(ctx: &Context, text: &str, values: impl IntoIterator<Item = Value>) -> Result<Vec<Uuid>> {
-    let found = rows(ctx.store.write(), ctx.store.sql(text, values)).await?;
+    let found = rows(ctx.store.by_key(), ctx.store.sql(text, values)).await?;
     found.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
 }
 

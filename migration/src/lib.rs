@@ -11,6 +11,7 @@ mod m20261124_000001_emails;
 mod m20261124_000002_flow;
 mod m20261124_000003_reports;
 mod m20261124_000004_access;
+mod m20261124_000005_rates;
 
 /// The list, in order.
 pub struct Migrator;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000002_flow::Migration),
             Box::new(m20261124_000003_reports::Migration),
             Box::new(m20261124_000004_access::Migration),
+            Box::new(m20261124_000005_rates::Migration),
         ]
     }
 }

@@ -1,7 +1,7 @@
 //! The integration tests: one binary, so that one process starts the database server once for all of them.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
-/// Runs a test on both back ends.
+/// Runs each test on both back ends.
 macro_rules! on_both {
     ($($name:ident)*) => {
         mod sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $name() { super::$name(tests::database::Backend::Sqlite).await })* }
@@ -9,12 +9,15 @@ macro_rules! on_both {
     };
 }
 
+mod api;
+mod control;
 mod database;
 mod fairness;
 mod groups;
 mod harness;
 mod holds;
 mod leases;
+mod migrations;
 mod outage;
 mod races;
 mod redis;

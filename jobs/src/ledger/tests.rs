@@ -126,13 +126,15 @@ fn unsent(change: impl FnOnce(&mut Row, &mut Facts)) -> Row {
     row
 }
 
+type Change = fn(&mut Row, &mut Facts);
+
 #[test]
 fn what_leaves_unsent_ends_by_the_first_rule_that_applies() {
-    let cancel: fn(&mut Row, &mut Facts) = |row, _| row.cancel_requested = true;
-    let suppress: fn(&mut Row, &mut Facts) = |_, facts| facts.suppressed = Some("its address is suppressed".into());
-    let late: fn(&mut Row, &mut Facts) = |row, _| row.deliver_by = Some(now());
-    let old: fn(&mut Row, &mut Facts) = |row, _| row.first_try_at = Some(now() - TimeDelta::days(4));
-    let cases: [(&[fn(&mut Row, &mut Facts)], Status); 6] = [
+    let cancel: Change = |row, _| row.cancel_requested = true;
+    let suppress: Change = |_, facts| facts.suppressed = Some("its address is suppressed".into());
+    let late: Change = |row, _| row.deliver_by = Some(now());
+    let old: Change = |row, _| row.first_try_at = Some(now() - TimeDelta::days(4));
+    let cases: [(&[Change], Status); 6] = [
         (&[cancel, suppress, late, old], Status::Cancelled),
         (&[suppress, late, old], Status::Suppressed),
         (&[late, old], Status::Expired),

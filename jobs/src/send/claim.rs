@@ -35,6 +35,15 @@ pub struct Claimed {
     pub probe: bool,
 }
 
+/// What a claim came to.
+#[derive(Debug)]
+pub enum Claims {
+    /// These are this worker's.
+    Stored(Vec<Claimed>),
+    /// The commit's answer was lost: these may be this worker's, and none of them may be handed over.
+    Doubtful(Vec<Claimed>, sea_orm::DbErr),
+}
+
 /// A row at the gate, with what the gate asks.
 struct Candidate {
     claimed: Claimed,
@@ -47,13 +56,13 @@ struct Candidate {
 /// Claims those of `ids` that are due, free to go and not held by another worker.
 ///
 /// # Errors
-/// The database's own: then nothing is claimed, or what is will be found when its lease runs out.
-pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Vec<Claimed>> {
+/// The database's own: then nothing is claimed.
+pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Claims> {
     let tx = ctx.store.begin().await?;
     let facts = ctx.facts();
     let (candidates, any_hold) = lock(&tx, ctx, facts.now, ids).await?;
     if candidates.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Claims::Stored(Vec::new()));
     }
     let holds = if any_hold { Holds::load(&tx, facts.now).await? } else { Holds::default() };
     let list = List::ask(&tx, &ctx.store, facts.now, ctx.settings.sandbox, keys_of(&candidates)).await?;
@@ -82,8 +91,10 @@ pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Vec<Claimed>> {
     }
     ledger::write(&tx, ctx, Shard::Claim, &before, after).await?;
     rest(&tx, ctx, held).await?;
-    tx.commit().await?;
-    Ok(passed)
+    Ok(match tx.commit().await {
+        Ok(()) => Claims::Stored(passed),
+        Err(error) => Claims::Doubtful(passed, error),
+    })
 }
 
 /// Locks the rows that may be claimed, in the order of their ids, and reads all that a hand-over needs with them.

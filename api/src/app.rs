@@ -1,0 +1,53 @@
+//! What requests are answered from: the process's context, its engine, and who may ask.
+
+use std::sync::Arc;
+
+use jobs::Context;
+use jobs::accept::Accept;
+use jobs::engine::{Engine, Health};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::RwLock;
+
+use crate::auth::Doorkeeper;
+use crate::schema::Schema;
+
+/// A process that serves; clones are the same.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    pub ctx: Arc<Context>,
+    pub accept: Accept,
+    /// Gone once the process stops.
+    pub engine: RwLock<Option<Engine>>,
+    pub doorkeeper: Doorkeeper,
+    pub schema: Schema,
+    pub metrics: Option<PrometheusHandle>,
+    /// This process hands emails over itself.
+    pub works: bool,
+    /// Redis is configured.
+    pub redis: bool,
+    /// The API can be tried out in a browser.
+    pub playground: bool,
+}
+
+impl App {
+    /// An app of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// How the lanes stand; `None` once the process stops.
+    pub async fn lanes(&self) -> Option<Health> {
+        self.engine.read().await.as_ref().map(Engine::health)
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,115 @@
+//! The words of the command line.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::{auth, check, schema, serve, telemetry};
+
+/// Stands between an application and Mailgun, so that no email is lost and none is sent twice. Without a command it serves.
+#[derive(Parser, Debug)]
+#[command(name = "mailmind", version)]
+pub struct Cli {
+    #[command(flatten)]
+    pub config: Config,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Serve the API and send emails. Brings the database up to date first.
+    Serve {
+        /// Leave the sending to other processes (`mailmind work`).
+        #[arg(long)]
+        no_worker: bool,
+    },
+    /// Send emails, without the API.
+    Work,
+    /// Bring the database up to date, and end.
+    Migrate,
+    /// Print the GraphQL schema.
+    Schema,
+    /// Serve a Mailgun that takes everything and delivers nothing, on LISTEN. Its key is MAILGUN_API_KEY, or `sandbox`.
+    Sandbox,
+    /// API keys.
+    #[command(subcommand)]
+    Key(Key),
+    /// Say what is configured and whether everything it names can be reached; changes nothing.
+    Check,
+}
+
+/// What to do about API keys.
+#[derive(Subcommand, Debug)]
+pub enum Key {
+    /// Make a key and print it, this once.
+    Create {
+        /// Who or what it is for.
+        #[arg(long, default_value = "unnamed")]
+        name: String,
+    },
+    /// Print all keys by id, prefix, name and state.
+    List,
+    /// End a key. Processes that know it take it for a few seconds more.
+    Revoke {
+        /// Its id or its prefix.
+        key: String,
+    },
+    /// Make a keyring for CONTENT_KEYRING and print it.
+    Content,
+}
+
+impl Cli {
+    /// The parser. Every option of the configuration may stand before or after the command.
+    pub fn parser() -> clap::Command {
+        Cli::command().mut_args(|arg| arg.global(true))
+    }
+}
+
+/// Does what the arguments and the environment ask.
+pub fn run() -> ExitCode {
+    match read().and_then(execute) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("mailmind: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn read() -> Result<Cli, Failure> {
+    match dotenvy::dotenv() {
+        Ok(_) => {}
+        Err(error) if error.not_found() => {}
+        Err(error) => return Err(error.into()),
+    }
+    let matches = Cli::parser().get_matches();
+    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+}
+
+fn execute(cli: Cli) -> Result<(), Failure> {
+    let Cli { config, command } = cli;
+    if let Some(Command::Schema) = command {
+        print!("{}", schema::sdl());
+        return Ok(());
+    }
+    if let Some(Command::Key(Key::Content)) = command {
+        println!("{}", secrecy::ExposeSecret::expose_secret(&entity::sealed::Keyring::generate().to_text()));
+        return Ok(());
+    }
+    telemetry::log(config.log_format);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        match command.unwrap_or(Command::Serve { no_worker: false }) {
+            Command::Serve { no_worker } => serve::serve(config.check()?, !no_worker).await,
+            Command::Work => serve::work(config.check()?).await,
+            Command::Migrate => serve::migrate(&config.check()?).await,
+            Command::Sandbox => serve::sandbox(&config).await,
+            Command::Key(key) => auth::keys::execute(&config.check()?, key).await,
+            Command::Check => check::check(&config).await,
+            Command::Schema => Ok(()),
+        }
+    })
+}

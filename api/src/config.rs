@@ -1,0 +1,168 @@
+//! What the user sets: read from the environment, an `.env` or the command line, refused with the variable's name where it
+//! makes no sense, and parsed once into a [`Setup`] that the rest trusts.
+
+mod keys;
+mod mode;
+mod setup;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use chrono::TimeDelta;
+use entity::Policy;
+use secrecy::{ExposeSecret, SecretString};
+
+pub use keys::{KeyFileError, Keys};
+pub use mode::Mode;
+pub use setup::Setup;
+pub use values::{LogFormat, domain};
+
+/// Every variable. Each is also an option of the command line, which wins; an `.env` in the working directory is read too,
+/// and the environment wins over it.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Config {
+    /// The address the API listens on. The sandbox starts by itself only on a loopback address.
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Where the embedded database and the key file lie when nothing else is set. Made if it is not there.
+    #[arg(long, env = "DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+
+    /// The database: `postgres://user:password@host/name`, or `sqlite://path`. Without it, SQLite in DATA_DIR.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// The host of the Redis that carries work between processes. Without it, work stays in the process. When Redis is away,
+    /// email still goes.
+    #[arg(long, env = "REDIS_HOST")]
+    pub redis_host: Option<String>,
+
+    /// The port of Redis.
+    #[arg(long, env = "REDIS_PORT", default_value_t = 6379)]
+    pub redis_port: u16,
+
+    /// The password of Redis, where it asks for one.
+    #[arg(long, env = "REDIS_PASSWORD", hide_env_values = true)]
+    pub redis_password: Option<SecretString>,
+
+    /// The number of the database in Redis.
+    #[arg(long, env = "REDIS_DB", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    pub redis_db: i64,
+
+    /// What all keys and channels in Redis begin with. Processes with the same prefix and database share their work.
+    #[arg(long, env = "REDIS_PREFIX", default_value = "mailmind")]
+    pub redis_prefix: String,
+
+    /// The private API key of the Mailgun account. Without it nothing is sent for real: see MAILGUN_API_BASE.
+    #[arg(long, env = "MAILGUN_API_KEY", hide_env_values = true)]
+    pub mailgun_api_key: Option<SecretString>,
+
+    /// The sending domains of the account, separated by commas. An email goes through the longest one that equals its From
+    /// domain, or is its parent or child; else through the first.
+    #[arg(long, env = "MAILGUN_DOMAIN")]
+    pub mailgun_domain: Option<String>,
+
+    /// Mailgun's address: `https://api.mailgun.net` (unless set), `https://api.eu.mailgun.net` for accounts in the EU, or the
+    /// word `sandbox`: a built-in Mailgun takes everything and delivers nothing.
+    #[arg(long, env = "MAILGUN_API_BASE")]
+    pub mailgun_api_base: Option<String>,
+
+    /// The key that Mailgun signs its webhooks with.
+    #[arg(long, env = "MAILGUN_WEBHOOK_SIGNING_KEY", hide_env_values = true)]
+    pub mailgun_webhook_signing_key: Option<SecretString>,
+
+    /// The keys that content is encrypted with at rest, `name:base64,name:base64`: the first for new content, all for what is
+    /// stored. Without it a key file in DATA_DIR is used, which only its owner may read. Required with PostgreSQL, since
+    /// several processes then share the content.
+    #[arg(long, env = "CONTENT_KEYRING", hide_env_values = true)]
+    pub content_keyring: Option<SecretString>,
+
+    /// An API key that may do everything; 16 characters at least. Without it, one is made and printed once at the first start.
+    #[arg(long, env = "ADMIN_API_KEY", hide_env_values = true)]
+    pub admin_api_key: Option<SecretString>,
+
+    /// The address under which others reach this service, for links and webhooks.
+    #[arg(long, env = "PUBLIC_URL")]
+    pub public_url: Option<String>,
+
+    /// How often an email is tried in all before it is FAILED.
+    #[arg(long, env = "MAILGUN_MAX_RETRIES", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=100))]
+    pub mailgun_max_retries: i32,
+
+    /// The first wait before an email is tried again, in milliseconds; it doubles with each try, up to 1.5 s.
+    #[arg(long, env = "MAILGUN_RETRY_BASE_MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub mailgun_retry_base_ms: u64,
+
+    /// How many emails one process hands to Mailgun at the same time.
+    #[arg(long, env = "MAILGUN_BULK_CONCURRENCY", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub mailgun_bulk_concurrency: u16,
+
+    /// How many batches of recipients a launched campaign prepares at the same time.
+    #[arg(long, env = "EXECUTION_BATCH_CONCURRENCY", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub execution_batch_concurrency: u16,
+
+    /// How many days a finished email is kept.
+    #[arg(long, env = "EMAIL_RETENTION_DAYS", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub email_retention_days: u32,
+
+    /// How long an email may wait on Mailgun (`90m`, `12h`, `3d`) before it is EXPIRED.
+    #[arg(long, env = "EMAIL_MAX_AGE", default_value = "3d", value_parser = values::age)]
+    pub email_max_age: TimeDelta,
+
+    /// What becomes of a HIGH email when nobody knows whether Mailgun took it: `VERIFY` asks Mailgun's log, `RESEND` sends it
+    /// again, `HOLD` leaves it to a person.
+    #[arg(long, env = "UNCONFIRMED_HIGH", default_value = "RESEND", value_parser = values::policy)]
+    pub unconfirmed_high: Policy,
+
+    /// The same for NORMAL emails.
+    #[arg(long, env = "UNCONFIRMED_NORMAL", default_value = "VERIFY", value_parser = values::policy)]
+    pub unconfirmed_normal: Policy,
+
+    /// The same for LOW emails.
+    #[arg(long, env = "UNCONFIRMED_LOW", default_value = "VERIFY", value_parser = values::policy)]
+    pub unconfirmed_low: Policy,
+
+    /// How many tags an email may carry. Mailgun's plans differ: three are always allowed.
+    #[arg(long, env = "MAILGUN_MAX_TAGS", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=10))]
+    pub mailgun_max_tags: u16,
+
+    /// How log lines are written: `text` for people, `json` for machines. RUST_LOG says which.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// For tests: every duration of the protocol is divided by this.
+    #[arg(long, env = "TIMING_DIVISOR", default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub timing_divisor: u32,
+}
+
+impl Config {
+    /// MAILGUN_API_KEY, where it is set.
+    pub fn mailgun_key(&self) -> Option<SecretString> {
+        secret(&self.mailgun_api_key)
+    }
+}
+
+/// Why a configuration makes no sense: which variable, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} {problem}")]
+pub struct Nonsense {
+    variable: &'static str,
+    problem: String,
+}
+
+fn nonsense(variable: &'static str, problem: impl Into<String>) -> Nonsense {
+    Nonsense { variable, problem: problem.into() }
+}
+
+/// A text that is set and not empty: compose files pass on variables that nobody set as empty ones.
+fn given(text: &Option<String>) -> Option<&str> {
+    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+}
+
+fn secret(text: &Option<SecretString>) -> Option<SecretString> {
+    text.clone().filter(|text| !text.expose_secret().trim().is_empty())
+}

@@ -1,0 +1,63 @@
+//! How single values are read. Each error continues a sentence that begins with the variable's name.
+
+use chrono::TimeDelta;
+use entity::{EmailAddress, Policy};
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// A time span: a whole number and `s`, `m`, `h` or `d`; between a minute and a year.
+pub fn age(text: &str) -> Result<TimeDelta, String> {
+    let bad = || "must be a number and s, m, h or d, such as 3d".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(bad)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(bad()),
+    };
+    let number: u32 = number.parse().map_err(|_| bad())?;
+    let age = TimeDelta::seconds(i64::from(number) * seconds);
+    if age < TimeDelta::minutes(1) || age > TimeDelta::days(365) {
+        return Err("must be between 1m and 365d".to_owned());
+    }
+    Ok(age)
+}
+
+/// A policy by its name, in any case.
+pub fn policy(text: &str) -> Result<Policy, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "VERIFY" => Ok(Policy::Verify),
+        "RESEND" => Ok(Policy::Resend),
+        "HOLD" => Ok(Policy::Hold),
+        _ => Err("must be VERIFY, RESEND or HOLD".to_owned()),
+    }
+}
+
+/// A domain in ASCII and lower case.
+///
+/// # Errors
+/// Why it is none, in words that follow its name.
+pub fn domain(text: &str) -> Result<String, String> {
+    // A domain is what may stand behind the @ of an address: the same rules, the same words.
+    let address = EmailAddress::parse(&format!("postmaster@{text}")).map_err(|why| why.to_string())?;
+    Ok(address.domain().to_owned())
+}
+
+/// A URL with one of `schemes` and a host.
+pub fn url(text: &str, schemes: &[&str]) -> Result<axum::http::Uri, String> {
+    let wanted = || format!("must be a URL such as {}://host", schemes[0]);
+    let uri: axum::http::Uri = text.parse().map_err(|_| wanted())?;
+    let scheme = uri.scheme_str().unwrap_or_default();
+    if !schemes.contains(&scheme) || uri.host().is_none_or(str::is_empty) {
+        return Err(wanted());
+    }
+    Ok(uri)
+}

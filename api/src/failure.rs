@@ -1,0 +1,62 @@
+//! Why a command could not be done, in words for whoever typed it.
+
+use std::process::ExitCode;
+
+use crate::config::{KeyFileError, Nonsense};
+
+/// Ends a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What is configured makes no sense.
+    #[error("{0}")]
+    Nonsense(#[from] Nonsense),
+    /// The `.env` can't be read.
+    #[error(".env: {0}")]
+    DotEnv(#[from] dotenvy::Error),
+    /// The keys that content is sealed with are not to be had.
+    #[error("{0}")]
+    KeyFile(#[from] KeyFileError),
+    /// The database refused, or is away.
+    #[error("the database: {0}")]
+    Database(#[from] sea_orm::DbErr),
+    /// What happens to emails could not begin.
+    #[error("{0}")]
+    Jobs(#[from] jobs::Error),
+    /// The lanes could not begin.
+    #[error("{0}")]
+    Lane(#[from] jobs::lane::LaneError),
+    /// No mailer could be made.
+    #[error("{0}")]
+    Mailer(#[from] jobs::mailer::MailgunError),
+    /// The tables are not there, and this process does not make them.
+    #[error("{0} migrations are pending: run `mailmind migrate`, or start `mailmind serve`")]
+    Pending(usize),
+    /// An address can't be listened on.
+    #[error("can't listen on {0} (LISTEN): {1}")]
+    Listen(std::net::SocketAddr, #[source] std::io::Error),
+    /// A directory can't be made.
+    #[error("can't make the directory {0} (DATA_DIR): {1}")]
+    DataDir(std::path::PathBuf, #[source] std::io::Error),
+    /// Something of the machine failed.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// There is no such key.
+    #[error("no API key has the id or prefix {0:?}; `mailmind key list` shows them")]
+    NoSuchKey(String),
+    /// `check` found something.
+    #[error("{0} of these need attention")]
+    Checked(usize),
+    /// A second signal came while it was stopping.
+    #[error("stopped at once, as asked twice; what was under way is given back when its lease runs out")]
+    Hurried,
+}
+
+impl Failure {
+    /// 2 for what the user can mend by other words, as the command line's own parser has it; else 1.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Failure::Nonsense(_) | Failure::DotEnv(_) | Failure::NoSuchKey(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}

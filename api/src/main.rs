@@ -1,0 +1,5 @@
+//! The `mailmind` command.
+
+fn main() -> std::process::ExitCode {
+    api::main()
+}

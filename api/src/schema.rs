@@ -1,0 +1,77 @@
+//! The public contract: which questions may be asked and what may be done. `schema.graphql` at the repository's top is this,
+//! written out. A room here is a noun: its object, its inputs and payloads, its queries and mutations.
+//!
+//! A resolver parses, calls one function of `jobs`, and wraps. What a person can mend is data (`userErrors`), everything else
+//! an error with a code ([`fault`]).
+
+mod asked;
+mod count;
+mod email;
+mod failure;
+mod fault;
+mod hold;
+mod loader;
+mod node;
+mod page;
+mod queue;
+mod refusal;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod viewer;
+
+use std::sync::Arc;
+
+use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, SchemaBuilder};
+use jobs::Context;
+
+/// The schema of a running process.
+pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+
+/// As deep as an operation may go: what the standard introspection query needs.
+const DEEPEST: usize = 15;
+
+/// What may be asked.
+#[derive(MergedObject, Default)]
+pub struct Query(
+    node::NodeQueries,
+    viewer::ViewerQueries,
+    email::EmailQueries,
+    failure::FailureQueries,
+    queue::QueueQueries,
+    hold::HoldQueries,
+);
+
+/// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
+#[derive(MergedObject, Default)]
+pub struct Mutation(
+    email::SendMutations,
+    email::ControlMutations,
+    email::BulkMutations,
+    hold::HoldMutations,
+    queue::QueueMutations,
+);
+
+/// The schema over this process's context.
+pub fn build(ctx: &Arc<Context>) -> Schema {
+    loader::register(builder(), ctx).finish()
+}
+
+/// The schema as a text, the same for the same schema whatever the order of the code.
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .include_specified_by()
+        .use_space_ident();
+    let text = builder().finish().sdl_with_options(options);
+    format!("{}\n", text.trim_end())
+}
+
+fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+        .register_output_type::<node::Node>()
+        .extension(fault::ErrorCodes)
+        .limit_depth(DEEPEST)
+}

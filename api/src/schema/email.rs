@@ -1,0 +1,254 @@
+//! Emails: the object, and in the rooms beneath how they are sent, found and controlled.
+
+mod bulk;
+mod content;
+mod control;
+mod filter;
+mod input;
+mod list;
+mod send;
+
+use std::sync::Arc;
+
+use async_graphql::dataloader::DataLoader;
+use async_graphql::{Context, ID, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::content::Head;
+use entity::{EmailAddress, Mailbox, Outcome, Policy, Priority, Status, attempt, email};
+use jobs::hold::Leave;
+
+use super::asked::Asked;
+use super::count::int;
+use super::fault::Fault;
+use super::loader::{Attempts, Contents, Heads, Leaves};
+use super::node::Kind;
+use super::timeline::{self, TimelineEntry};
+pub use bulk::BulkMutations;
+use content::EmailContent;
+pub use control::ControlMutations;
+pub use filter::EmailFilter;
+pub use list::EmailQueries;
+pub use send::SendMutations;
+
+/// An email, from its acceptance to its end and after.
+#[derive(Clone, Debug)]
+pub struct Email {
+    id: ID,
+    row: email::Model,
+}
+
+impl Email {
+    /// The email of this row.
+    pub fn new(row: email::Model) -> Self {
+        Self { id: Kind::Email.id(row.id), row }
+    }
+
+    async fn head(&self, ctx: &Context<'_>) -> Result<Option<Arc<Head>>, Fault> {
+        ctx.data_opt::<DataLoader<Heads>>().ok_or(Fault::Unattended)?.load_one(self.row.content_id).await
+    }
+
+    /// Whether it may leave, where it waits and is due.
+    async fn leave(&self, ctx: &Context<'_>) -> Result<Option<Leave>, Fault> {
+        let now = ctx.app()?.ctx.clock.now();
+        if !self.row.status.is_waiting() || self.row.due_at.is_none_or(|due| due > now) {
+            return Ok(None);
+        }
+        let leaves = ctx.data_opt::<DataLoader<Leaves>>().ok_or(Fault::Unattended)?;
+        leaves.load_one((self.row.lane, self.row.scope)).await
+    }
+}
+
+/// An email, from its acceptance to its end and after.
+#[Object]
+impl Email {
+    /// Names it in the whole service.
+    pub async fn id(&self) -> &ID {
+        &self.id
+    }
+
+    /// Whom it is from.
+    async fn from(&self) -> Result<EmailAddress, Fault> {
+        address(&self.row.sender)
+    }
+
+    /// Whom it is for.
+    async fn to(&self) -> Result<EmailAddress, Fault> {
+        address(&self.row.recipient)
+    }
+
+    /// Who gets a copy that everybody sees.
+    async fn cc(&self) -> Result<Vec<EmailAddress>, Fault> {
+        addresses(self.row.cc.as_deref())
+    }
+
+    /// Who gets a copy that nobody else sees.
+    async fn bcc(&self) -> Result<Vec<EmailAddress>, Fault> {
+        addresses(self.row.bcc.as_deref())
+    }
+
+    /// Copies left out because they must not be mailed.
+    async fn omitted(&self) -> Result<Vec<EmailAddress>, Fault> {
+        addresses(self.row.omitted.as_deref())
+    }
+
+    /// Its subject; empty once its content is past retention.
+    async fn subject(&self, ctx: &Context<'_>) -> Result<String, Fault> {
+        Ok(self.head(ctx).await?.map(|head| head.subject.clone()).unwrap_or_default())
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> Status {
+        self.row.status
+    }
+
+    /// How urgent it is.
+    async fn priority(&self) -> Priority {
+        self.row.lane
+    }
+
+    /// It was asked for by its recipient: an unsubscribe does not stop it.
+    async fn transactional(&self) -> bool {
+        self.row.transactional
+    }
+
+    /// Mailgun accepts it and does not deliver it.
+    async fn test_mode(&self) -> bool {
+        self.row.test_mode
+    }
+
+    /// Somebody asked to cancel it while it was under way: it ends CANCELLED if it turns out not to have left.
+    async fn cancel_requested(&self) -> bool {
+        self.row.cancel_requested
+    }
+
+    /// It was accepted for the sandbox and is never delivered.
+    async fn sandbox(&self) -> bool {
+        self.row.sandbox
+    }
+
+    /// What it says; null once past retention.
+    async fn content(&self, ctx: &Context<'_>) -> Result<Option<EmailContent>, Fault> {
+        let contents = ctx.data_opt::<DataLoader<Contents>>().ok_or(Fault::Unattended)?;
+        Ok(contents.load_one(self.row.content_id).await?.map(EmailContent))
+    }
+
+    /// Why it waits although it is due, in words; null when nothing holds it.
+    async fn held_by(&self, ctx: &Context<'_>) -> Result<Option<String>, Fault> {
+        match self.leave(ctx).await? {
+            Some(Leave::Held { why, .. }) => Ok(Some(why)),
+            Some(Leave::Open | Leave::Probe(_)) | None => Ok(None),
+        }
+    }
+
+    /// When it may go next: its send time, the end of a wait between tries, or the end of what holds it. Null when that is
+    /// not known, or when it no longer waits.
+    async fn due_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>, Fault> {
+        match self.leave(ctx).await? {
+            Some(Leave::Held { until, .. }) => Ok(until),
+            Some(Leave::Open | Leave::Probe(_)) | None => Ok(self.row.due_at.filter(|_| self.row.status.is_waiting())),
+        }
+    }
+
+    /// What the sender stored with it.
+    async fn metadata(&self, ctx: &Context<'_>) -> Result<Option<serde_json::Value>, Fault> {
+        Ok(self.head(ctx).await?.and_then(|head| head.metadata.clone()))
+    }
+
+    /// Mailgun's tags.
+    async fn tags(&self, ctx: &Context<'_>) -> Result<Vec<String>, Fault> {
+        Ok(self.head(ctx).await?.map(|head| head.tags.clone()).unwrap_or_default())
+    }
+
+    /// Its tries that have ended, the first one first.
+    async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<Attempt>, Fault> {
+        let attempts = ctx.data_opt::<DataLoader<Attempts>>().ok_or(Fault::Unattended)?;
+        let tries = attempts.load_one(self.row.id).await?.unwrap_or_default();
+        Ok(tries.into_iter().zip(1..).map(Attempt::new).collect())
+    }
+
+    /// How often it is tried in all; tries that Mailgun asked to wait with are not counted.
+    async fn max_attempts(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
+        Ok(ctx.app()?.ctx.settings.max_tries)
+    }
+
+    /// What becomes of it when nobody knows whether Mailgun took it.
+    async fn on_unconfirmed(&self) -> Policy {
+        self.row.on_unconfirmed
+    }
+
+    /// When it was accepted.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.row.created_at
+    }
+
+    /// When it was to be sent.
+    async fn send_at(&self) -> DateTime<Utc> {
+        self.row.send_at
+    }
+
+    /// After this it is not sent any more.
+    async fn deliver_by(&self) -> Option<DateTime<Utc>> {
+        self.row.deliver_by
+    }
+
+    /// When Mailgun accepted it.
+    async fn sent_at(&self) -> Option<DateTime<Utc>> {
+        self.row.sent_at
+    }
+
+    /// When it came to its end, with Mailgun or without.
+    async fn finished_at(&self) -> Option<DateTime<Utc>> {
+        self.row.finished_at
+    }
+
+    /// What happened to it, in order: accepted, held, tried, ended.
+    async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<TimelineEntry>, Fault> {
+        timeline::tell(ctx, &self.row, self.leave(ctx).await?).await
+    }
+}
+
+/// A try to hand an email to Mailgun.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct Attempt {
+    /// Counts the email's tries, from 1.
+    number: i32,
+    /// When it began.
+    started_at: DateTime<Utc>,
+    /// When it ended.
+    finished_at: Option<DateTime<Utc>>,
+    /// How it ended.
+    outcome: Option<Outcome>,
+    /// The status of Mailgun's answer, where one came.
+    http_status: Option<i32>,
+    /// What went wrong, in Mailgun's words or ours.
+    error: Option<String>,
+    /// When it was to be tried again.
+    retry_at: Option<DateTime<Utc>>,
+}
+
+impl Attempt {
+    fn new((tried, number): (attempt::Model, i32)) -> Self {
+        Self {
+            number: int(number),
+            started_at: tried.started_at,
+            finished_at: Some(tried.finished_at),
+            outcome: Some(tried.outcome),
+            http_status: tried.http_status,
+            error: tried.error,
+            retry_at: tried.retry_at,
+        }
+    }
+}
+
+/// The address in a mailbox that was checked when it was stored.
+fn address(mailbox: &str) -> Result<EmailAddress, Fault> {
+    let parsed = Mailbox::parse(mailbox).map_err(|why| {
+        let why = format!("a stored mailbox {why}");
+        jobs::Error::Stored(<serde_json::Error as serde::de::Error>::custom(why))
+    })?;
+    Ok(parsed.address)
+}
+
+fn addresses(list: Option<&str>) -> Result<Vec<EmailAddress>, Fault> {
+    email::Model::mailboxes(list).iter().map(|mailbox| address(mailbox)).collect()
+}

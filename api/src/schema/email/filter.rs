@@ -1,0 +1,63 @@
+//! Which emails a list, a count or a bulk mutation means.
+
+use async_graphql::{ID, InputObject};
+use chrono::{DateTime, Utc};
+use entity::{EmailAddress, Priority, Status};
+use jobs::filter::Filter;
+
+use crate::config::domain;
+use crate::schema::fault::Fault;
+use crate::schema::node::Kind;
+
+/// Emails that meet every part that is given; without any, all emails.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct EmailFilter {
+    /// In one of these states.
+    status: Option<Vec<Status>>,
+    /// To this address.
+    address: Option<EmailAddress>,
+    /// Through this sending domain.
+    domain: Option<String>,
+    /// Of this campaign.
+    campaign_id: Option<ID>,
+    /// Of this priority.
+    priority: Option<Priority>,
+    /// Accepted in this time.
+    created_at: Option<DateTimeRange>,
+}
+
+/// A time span: from `since` on, and before `until`.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct DateTimeRange {
+    /// From here on; without it, from the beginning.
+    since: Option<DateTime<Utc>>,
+    /// Before this; without it, to the end.
+    until: Option<DateTime<Utc>>,
+}
+
+fn bad(field: &str, why: &str) -> Fault {
+    Fault::bad_input(format!("filter.{field} {why}"))
+}
+
+impl EmailFilter {
+    /// The filter for `jobs`.
+    pub fn read(self) -> Result<Filter, Fault> {
+        let campaign = match &self.campaign_id {
+            None => None,
+            Some(id) => {
+                let known = Kind::Campaign.read(id);
+                Some(known.ok_or_else(|| bad("campaignId", "is no campaign's id"))?)
+            }
+        };
+        let range = self.created_at.unwrap_or_default();
+        Ok(Filter {
+            statuses: self.status.unwrap_or_default(),
+            address_key: self.address.map(|address| address.key()),
+            domain: self.domain.map(|text| domain(&text)).transpose().map_err(|why| bad("domain", &why))?,
+            campaign,
+            priority: self.priority,
+            created_from: range.since,
+            created_until: range.until,
+        })
+    }
+}

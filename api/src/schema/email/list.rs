@@ -1,0 +1,106 @@
+//! Finding emails.
+
+use async_graphql::{Context, Enum, ID, InputObject, Object};
+use jobs::filter::Filter;
+use jobs::find;
+use tokio::sync::OnceCell;
+
+use super::{Email, EmailFilter};
+use crate::schema::asked::Asked;
+use crate::schema::count::int;
+use crate::schema::fault::Fault;
+use crate::schema::node::Kind;
+use crate::schema::page::{Connection, Slice};
+
+/// In which order emails are listed.
+#[derive(Clone, Copy, Debug, InputObject)]
+pub struct EmailOrder {
+    /// By what.
+    field: EmailOrderField,
+    /// Which end comes first.
+    direction: OrderDirection,
+}
+
+/// What emails can be ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum EmailOrderField {
+    /// When they were accepted.
+    CreatedAt,
+}
+
+/// Which end of a list comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum OrderDirection {
+    /// The smallest, the oldest.
+    Asc,
+    /// The largest, the newest.
+    Desc,
+}
+
+impl EmailOrder {
+    fn is_newest_first(order: Option<Self>) -> bool {
+        match order {
+            None => true,
+            Some(EmailOrder { field: EmailOrderField::CreatedAt, direction }) => direction == OrderDirection::Desc,
+        }
+    }
+}
+
+/// How many emails a list has in all, counted when asked.
+pub struct EmailTotals {
+    filter: Filter,
+    counted: OnceCell<(u64, bool)>,
+}
+
+impl EmailTotals {
+    async fn count(&self, ctx: &Context<'_>) -> Result<(u64, bool), Fault> {
+        let count = async || find::count(&ctx.app()?.ctx, &self.filter).await.map_err(Fault::from);
+        self.counted.get_or_try_init(count).await.copied()
+    }
+}
+
+/// How many emails a list has in all.
+#[Object]
+impl EmailTotals {
+    /// How many there are in all; counting may stop early, and `totalCountIsCapped` says so.
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
+        Ok(int(self.count(ctx).await?.0))
+    }
+
+    /// There are more than `totalCount` says.
+    async fn total_count_is_capped(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
+        Ok(self.count(ctx).await?.1)
+    }
+}
+
+/// Emails by id and by filter.
+#[derive(Default)]
+pub struct EmailQueries;
+
+#[Object]
+impl EmailQueries {
+    /// The email with this id; null when there is none.
+    async fn email(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Option<Email>, Fault> {
+        let Some(id) = Kind::Email.read(&id) else { return Ok(None) };
+        Ok(find::email(&ctx.app()?.ctx, id).await?.map(Email::new))
+    }
+
+    /// Emails, the newest first unless asked otherwise. 25 at a time unless asked otherwise, 100 at most.
+    #[expect(clippy::too_many_arguments, reason = "a connection has its four, and a filter and an order besides")]
+    async fn emails(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many from the beginning, or after `after`.")] first: Option<i32>,
+        #[graphql(desc = "A cursor to go on after.")] after: Option<String>,
+        #[graphql(desc = "At most so many from the end, or before `before`.")] last: Option<i32>,
+        #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
+        #[graphql(desc = "Which emails; without it, all.")] filter: Option<EmailFilter>,
+        #[graphql(desc = "In which order; without it, the newest first.")] order_by: Option<EmailOrder>,
+    ) -> Result<Connection<Email, EmailTotals>, Fault> {
+        let page = Slice { first, after, last, before }.page()?;
+        let filter = filter.unwrap_or_default().read()?;
+        let page = find::emails(&ctx.app()?.ctx, &filter, page, EmailOrder::is_newest_first(order_by)).await?;
+        let totals = EmailTotals { filter, counted: OnceCell::new() };
+        Ok(Connection::new(page, totals, |row| (row.id, Email::new(row))))
+    }
+}

@@ -1,0 +1,130 @@
+//! Every error leaves with a code; only errors of ours leave with their words. What went wrong inside stands in the log.
+
+use std::sync::Arc;
+
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextRequest};
+use async_graphql::{Response, ServerError, async_trait};
+
+/// Why a resolver could not answer, in the words that the outside may see.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Fault {
+    /// The caller can mend it, and no payload is there to say so.
+    #[error("{0}")]
+    BadInput(String),
+    /// The database is away, or the process is stopping: the same question may be answered later.
+    #[error("the service can't answer at the moment; please try again")]
+    Unavailable(Arc<jobs::Error>),
+    /// Something of ours is broken.
+    #[error("internal error")]
+    Internal(Arc<jobs::Error>),
+    /// The request came past the transport.
+    #[error("internal error")]
+    Unattended,
+}
+
+impl Fault {
+    /// The code in `extensions.code`: Apollo's names where it has one.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Fault::BadInput(_) => "BAD_USER_INPUT",
+            Fault::Unavailable(_) => "UNAVAILABLE",
+            Fault::Internal(_) | Fault::Unattended => "INTERNAL_SERVER_ERROR",
+        }
+    }
+
+    /// A fault that the caller can mend.
+    pub fn bad_input(message: impl Into<String>) -> Self {
+        Fault::BadInput(message.into())
+    }
+}
+
+impl From<jobs::Error> for Fault {
+    fn from(error: jobs::Error) -> Self {
+        if error.is_away() { Fault::Unavailable(Arc::new(error)) } else { Fault::Internal(Arc::new(error)) }
+    }
+}
+
+/// Gives every error its code, and takes the words from those that are not ours.
+pub struct ErrorCodes;
+
+impl ExtensionFactory for ErrorCodes {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Extension for ErrorCodes {
+    async fn request(&self, ctx: &ExtensionContext<'_>, next: NextRequest<'_>) -> Response {
+        let mut response = next.run(ctx).await;
+        response.errors.iter_mut().for_each(code);
+        response
+    }
+}
+
+fn code(error: &mut ServerError) {
+    let code = match &error.source {
+        Some(source) => match source.downcast_ref::<Fault>() {
+            Some(fault) => {
+                log(fault);
+                fault.code()
+            }
+            None => {
+                tracing::error!(cause = %error.message, "A resolver failed of something that is no fault of ours");
+                error.message = "internal error".to_owned();
+                "INTERNAL_SERVER_ERROR"
+            }
+        },
+        // Validators and scalars speak of a field, the rest of the document.
+        None if error.path.is_empty() => "GRAPHQL_VALIDATION_FAILED",
+        None => "BAD_USER_INPUT",
+    };
+    error.extensions.get_or_insert_default().set("code", code);
+}
+
+fn log(fault: &Fault) {
+    match fault {
+        Fault::BadInput(_) => {}
+        Fault::Unavailable(cause) => tracing::warn!(cause = %cause, "A request could not be answered for the moment"),
+        Fault::Internal(cause) => tracing::error!(cause = %cause, "A request failed"),
+        Fault::Unattended => tracing::error!("A request came without what the transport adds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests may")]
+
+    use super::*;
+
+    fn sent(error: impl Into<async_graphql::Error>) -> (String, String) {
+        let mut error = error.into().into_server_error(async_graphql::Pos::default());
+        code(&mut error);
+        let code = error.extensions.unwrap().get("code").unwrap().to_string();
+        (code.trim_matches('"').to_owned(), error.message)
+    }
+
+    #[test]
+    fn only_our_own_words_leave() {
+        let stored = || jobs::Error::Stored(serde_json::from_str::<u8>("secret").unwrap_err());
+        let cases = [
+            (sent(Fault::bad_input("first is too large")), "BAD_USER_INPUT", "first is too large"),
+            (sent(Fault::from(stored())), "INTERNAL_SERVER_ERROR", "internal error"),
+            (sent(async_graphql::Error::new_with_source(stored())), "INTERNAL_SERVER_ERROR", "internal error"),
+            (
+                sent(Fault::from(jobs::Error::Stopping)),
+                "UNAVAILABLE",
+                "the service can't answer at the moment; please try again",
+            ),
+        ];
+        for ((code, message), expected_code, expected_message) in cases {
+            assert_eq!((code.as_str(), message.as_str()), (expected_code, expected_message));
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_away_is_no_fault_of_the_caller_nor_of_ours() {
+        let away = sea_orm::DbErr::Conn(sea_orm::RuntimeErr::Internal("refused".into()));
+        assert_eq!(Fault::from(jobs::Error::from(away)).code(), "UNAVAILABLE");
+    }
+}

@@ -1,0 +1,106 @@
+//! What many emails of one answer need, asked once for all of them. Nothing is kept between answers: a cached loader would
+//! serve what is no longer so.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::dataloader::{DataLoader, Loader, NoCache};
+use async_graphql::runtime::{TokioSpawner, TokioTimer};
+use async_graphql::{ObjectType, SchemaBuilder, SubscriptionType};
+use entity::content::Head;
+use entity::{Priority, attempt, email};
+use jobs::Context;
+use jobs::find::{self, Opened};
+use jobs::hold::{Holds, Leave};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use uuid::Uuid;
+
+use super::fault::Fault;
+
+/// Emails by id.
+pub struct Emails(Arc<Context>);
+/// What contents hold besides their bodies, by the content's id.
+pub struct Heads(Arc<Context>);
+/// Contents in the clear, by id.
+pub struct Contents(Arc<Context>);
+/// The tries of emails, by the email's id.
+pub struct Attempts(Arc<Context>);
+/// Whether emails of a lane and a scope may leave.
+pub struct Leaves(Arc<Context>);
+
+/// Adds the loaders to a schema.
+pub fn register<Q, M, S>(schema: SchemaBuilder<Q, M, S>, ctx: &Arc<Context>) -> SchemaBuilder<Q, M, S>
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    schema
+        .data(loader(Emails(ctx.clone())))
+        .data(loader(Heads(ctx.clone())))
+        .data(loader(Contents(ctx.clone())))
+        .data(loader(Attempts(ctx.clone())))
+        .data(loader(Leaves(ctx.clone())))
+}
+
+fn loader<L>(loads: L) -> DataLoader<L, NoCache> {
+    DataLoader::new(loads, TokioSpawner::current(), TokioTimer::default())
+}
+
+impl Loader<Uuid> for Emails {
+    type Value = email::Model;
+    type Error = Fault;
+
+    async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, email::Model>, Fault> {
+        let asked = email::Entity::find().filter(email::Column::Id.is_in(ids.iter().copied()));
+        let found = asked.all(self.0.store.read()).await.map_err(jobs::Error::from)?;
+        Ok(found.into_iter().map(|email| (email.id, email)).collect())
+    }
+}
+
+impl Loader<Uuid> for Heads {
+    type Value = Arc<Head>;
+    type Error = Fault;
+
+    async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Arc<Head>>, Fault> {
+        let heads = find::heads(&self.0, ids).await?;
+        Ok(heads.into_iter().map(|(id, head)| (id, Arc::new(head))).collect())
+    }
+}
+
+impl Loader<Uuid> for Contents {
+    type Value = Arc<Opened>;
+    type Error = Fault;
+
+    async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Arc<Opened>>, Fault> {
+        let contents = find::contents(&self.0, ids).await?;
+        Ok(contents.into_iter().map(|(id, content)| (id, Arc::new(content))).collect())
+    }
+}
+
+impl Loader<Uuid> for Attempts {
+    type Value = Vec<attempt::Model>;
+    type Error = Fault;
+
+    async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<attempt::Model>>, Fault> {
+        Ok(find::attempts(&self.0, ids).await?)
+    }
+}
+
+impl Loader<(Priority, i32)> for Leaves {
+    type Value = Leave;
+    type Error = Fault;
+
+    async fn load(&self, pairs: &[(Priority, i32)]) -> Result<HashMap<(Priority, i32), Leave>, Fault> {
+        let Context { store, scopes, clock, settings, .. } = &*self.0;
+        let now = clock.now();
+        let holds = Holds::load(store.read(), now).await?;
+        let transport = settings.transport();
+        let mut leaves = HashMap::with_capacity(pairs.len());
+        for &(lane, scope) in pairs {
+            let scope = scopes.get(store.read(), store, scope).await?;
+            leaves.insert((lane, scope.id), holds.over(lane, &scope, &transport, now));
+        }
+        Ok(leaves)
+    }
+}

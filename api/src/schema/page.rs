@@ -1,0 +1,197 @@
+//! Lists page by page, as Relay's cursor connections have it: 25 at a time unless asked otherwise, 100 at most.
+
+use std::borrow::Cow;
+
+use async_graphql::{Object, ObjectType, OutputType, SimpleObject, TypeName};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jobs::find::{Page, PageOf};
+use uuid::Uuid;
+
+use super::fault::Fault;
+
+const USUAL: i32 = 25;
+const MOST: i32 = 100;
+
+/// The arguments of a list.
+#[derive(Clone, Debug, Default)]
+pub struct Slice {
+    /// At most so many from the beginning, or after `after`.
+    pub first: Option<i32>,
+    /// A cursor to go on after.
+    pub after: Option<String>,
+    /// At most so many from the end, or before `before`.
+    pub last: Option<i32>,
+    /// A cursor to go back from.
+    pub before: Option<String>,
+}
+
+impl Slice {
+    /// The page they ask for.
+    pub fn page(&self) -> Result<Page, Fault> {
+        match (self.first, self.last) {
+            (Some(_), Some(_)) => Err(Fault::bad_input("first and last can't be asked for together")),
+            (_, None) if self.before.is_some() => Err(Fault::bad_input("before goes with last")),
+            (None, Some(_)) if self.after.is_some() => Err(Fault::bad_input("after goes with first")),
+            (None, Some(last)) => Ok(Page::Last { n: number("last", last)?, before: cursor("before", &self.before)? }),
+            (first, None) => {
+                Ok(Page::First { n: number("first", first.unwrap_or(USUAL))?, after: cursor("after", &self.after)? })
+            }
+        }
+    }
+}
+
+/// A number of things to show.
+pub fn number(name: &str, n: i32) -> Result<u64, Fault> {
+    match u64::try_from(n) {
+        Ok(number) if n <= MOST => Ok(number),
+        _ => Err(Fault::bad_input(format!("{name} must be between 0 and {MOST}"))),
+    }
+}
+
+fn cursor(name: &str, text: &Option<String>) -> Result<Option<Uuid>, Fault> {
+    let Some(text) = text else { return Ok(None) };
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    match bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok()) {
+        Some(id) => Ok(Some(id)),
+        None => Err(Fault::bad_input(format!("{name} is no cursor of this list"))),
+    }
+}
+
+/// The cursor of the thing with this id.
+pub fn cursor_of(id: Uuid) -> String {
+    URL_SAFE_NO_PAD.encode(id.as_bytes())
+}
+
+/// A part of a list.
+pub struct Connection<N, T> {
+    page: PageOf<Edge<N>>,
+    totals: T,
+}
+
+/// A thing and its place in the list.
+pub struct Edge<N> {
+    cursor: String,
+    node: N,
+}
+
+/// Where in the list a page stands.
+#[derive(SimpleObject)]
+pub struct PageInfo {
+    /// There is more after `endCursor`.
+    has_next_page: bool,
+    /// There is more before `startCursor`.
+    has_previous_page: bool,
+    /// The cursor of the page's first thing.
+    start_cursor: Option<String>,
+    /// The cursor of the page's last thing.
+    end_cursor: Option<String>,
+}
+
+impl<N, T> Connection<N, T> {
+    /// A page of things, each wrapped and with the id its cursor is made of.
+    pub fn new<M>(page: PageOf<M>, totals: T, wrap: impl Fn(M) -> (Uuid, N)) -> Self {
+        let PageOf { items, has_previous, has_next } = page;
+        let edge = |item| {
+            let (id, node) = wrap(item);
+            Edge { cursor: cursor_of(id), node }
+        };
+        let items = items.into_iter().map(edge).collect();
+        Self { page: PageOf { items, has_previous, has_next }, totals }
+    }
+}
+
+impl<N: OutputType, T: ObjectType> TypeName for Connection<N, T> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Connection", N::type_name()).into()
+    }
+}
+
+impl<N: OutputType> TypeName for Edge<N> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Edge", N::type_name()).into()
+    }
+}
+
+/// A page of a list.
+#[Object(name_type)]
+impl<N: OutputType, T: ObjectType> Connection<N, T> {
+    /// The page's things with their cursors.
+    async fn edges(&self) -> &[Edge<N>] {
+        &self.page.items
+    }
+
+    /// The page's things alone.
+    async fn nodes(&self) -> Vec<&N> {
+        self.page.items.iter().map(|edge| &edge.node).collect()
+    }
+
+    /// Where in the list the page stands.
+    async fn page_info(&self) -> PageInfo {
+        let cursor = |edge: &Edge<N>| edge.cursor.clone();
+        PageInfo {
+            has_next_page: self.page.has_next,
+            has_previous_page: self.page.has_previous,
+            start_cursor: self.page.items.first().map(cursor),
+            end_cursor: self.page.items.last().map(cursor),
+        }
+    }
+
+    #[graphql(flatten)]
+    async fn totals(&self) -> &T {
+        &self.totals
+    }
+}
+
+/// A thing and its place in the list.
+#[Object(name_type)]
+impl<N: OutputType> Edge<N> {
+    /// Its place, to go on from: it stays good whatever joins or leaves the list.
+    async fn cursor(&self) -> &str {
+        &self.cursor
+    }
+
+    /// The thing.
+    async fn node(&self) -> &N {
+        &self.node
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests may")]
+
+    use super::*;
+
+    fn slice(first: Option<i32>, after: Option<&str>, last: Option<i32>, before: Option<&str>) -> Slice {
+        Slice { first, after: after.map(Into::into), last, before: before.map(Into::into) }
+    }
+
+    #[test]
+    fn a_cursor_leads_back_to_its_id() {
+        let id = Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0007);
+        let page = slice(None, Some(&cursor_of(id)), None, None).page().unwrap();
+        assert_eq!(page, Page::First { n: 25, after: Some(id) });
+        let page = slice(None, None, Some(3), Some(&cursor_of(id))).page().unwrap();
+        assert_eq!(page, Page::Last { n: 3, before: Some(id) });
+    }
+
+    #[test]
+    fn what_no_page_can_be_is_refused_by_name() {
+        let good = cursor_of(Uuid::nil());
+        let cases = [
+            (slice(Some(-1), None, None, None), "first must be between 0 and 100"),
+            (slice(Some(101), None, None, None), "first must be between 0 and 100"),
+            (slice(None, None, Some(101), None), "last must be between 0 and 100"),
+            (slice(Some(1), None, Some(1), None), "first and last can't be asked for together"),
+            (slice(Some(1), None, None, Some(&good)), "before goes with last"),
+            (slice(None, None, None, Some(&good)), "before goes with last"),
+            (slice(None, Some(&good), Some(1), None), "after goes with first"),
+            (slice(None, Some("x"), None, None), "after is no cursor of this list"),
+            (slice(None, None, Some(1), Some("AAAA")), "before is no cursor of this list"),
+        ];
+        for (slice, expected) in cases {
+            assert_eq!(slice.page().unwrap_err().to_string(), expected);
+        }
+    }
+}

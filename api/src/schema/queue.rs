@@ -1,0 +1,236 @@
+//! How the queue stands, and cleaning it.
+
+use async_graphql::{Context, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::{Priority, Status, breaker};
+use jobs::{bulk, stats};
+
+use super::asked::Asked;
+use super::count::int;
+use super::fault::Fault;
+use super::hold::Pause;
+use super::refusal::{UserError, UserErrorCode};
+
+/// How the queue stands.
+#[derive(SimpleObject)]
+pub struct QueueStats {
+    /// Being handed over, or perhaps with Mailgun: SENDING and UNCONFIRMED.
+    active: i32,
+    /// Due and waiting for a free slot or the end of a hold: QUEUED.
+    waiting: i32,
+    /// Accepted by Mailgun, whatever happened later.
+    completed: i32,
+    /// FAILED.
+    failed: i32,
+    /// Due later, retries too: SCHEDULED.
+    delayed: i32,
+    /// Perhaps with Mailgun: UNCONFIRMED.
+    unconfirmed: i32,
+    /// The queue as a whole is paused.
+    paused: bool,
+    /// Every pause there is.
+    pauses: Vec<Pause>,
+    /// Since when the longest waiting email that nothing holds has been due; null when none waits.
+    oldest_waiting_at: Option<DateTime<Utc>>,
+    /// Emails that Mailgun accepted in the last minute.
+    sent_per_minute: f64,
+    /// The queue by priority.
+    lanes: Vec<LaneStats>,
+    /// Ways to Mailgun that are closed at the moment.
+    breakers: Vec<Breaker>,
+    /// How many emails stand in each state.
+    ledger: Ledger,
+}
+
+/// The queue of one priority.
+#[derive(SimpleObject)]
+pub struct LaneStats {
+    /// Which one.
+    priority: Priority,
+    /// QUEUED.
+    waiting: i32,
+    /// SCHEDULED.
+    delayed: i32,
+    /// SENDING and UNCONFIRMED.
+    active: i32,
+    /// Since when the longest waiting email that nothing holds has been due.
+    oldest_due_at: Option<DateTime<Utc>>,
+}
+
+/// A way to Mailgun that is closed after failures; one email at a time goes ahead to see whether it is open again.
+#[derive(SimpleObject)]
+pub struct Breaker {
+    /// The sending domain; null for the way to Mailgun as a whole.
+    domain: Option<String>,
+    /// What Mailgun answered last, or why it did not.
+    reason: Option<String>,
+    /// Since when it is closed.
+    opened_at: Option<DateTime<Utc>>,
+    /// When the next email goes ahead.
+    probe_at: Option<DateTime<Utc>>,
+    /// How many went ahead so far.
+    probes: i32,
+}
+
+/// How many emails stand in each state. The states and `cleaned` add up to `total`, at every moment.
+#[derive(SimpleObject)]
+pub struct Ledger {
+    /// Every email that was ever accepted.
+    total: i32,
+    /// Those whose end is still open: SCHEDULED, QUEUED, SENDING and UNCONFIRMED.
+    pending: i32,
+    /// Cleaned away since.
+    cleaned: i32,
+    /// SCHEDULED.
+    scheduled: i32,
+    /// QUEUED.
+    queued: i32,
+    /// SENDING.
+    sending: i32,
+    /// UNCONFIRMED.
+    unconfirmed: i32,
+    /// SENT.
+    sent: i32,
+    /// DEFERRED.
+    deferred: i32,
+    /// DELIVERED.
+    delivered: i32,
+    /// BOUNCED.
+    bounced: i32,
+    /// COMPLAINED.
+    complained: i32,
+    /// FAILED.
+    failed: i32,
+    /// CANCELLED.
+    cancelled: i32,
+    /// SUPPRESSED.
+    suppressed: i32,
+    /// EXPIRED.
+    expired: i32,
+}
+
+impl From<stats::QueueStats> for QueueStats {
+    fn from(queue: stats::QueueStats) -> Self {
+        Self {
+            active: int(queue.active),
+            waiting: int(queue.waiting),
+            completed: int(queue.completed),
+            failed: int(queue.failed),
+            delayed: int(queue.delayed),
+            unconfirmed: int(queue.unconfirmed),
+            paused: queue.paused,
+            pauses: queue.pauses.into_iter().map(Pause::from).collect(),
+            oldest_waiting_at: queue.oldest_waiting_at,
+            sent_per_minute: queue.sent_per_minute,
+            lanes: queue.lanes.into_iter().map(LaneStats::from).collect(),
+            breakers: queue.breakers.into_iter().map(Breaker::from).collect(),
+            ledger: queue.ledger.into(),
+        }
+    }
+}
+
+impl From<stats::LaneStats> for LaneStats {
+    fn from(lane: stats::LaneStats) -> Self {
+        Self {
+            priority: lane.priority,
+            waiting: int(lane.waiting),
+            delayed: int(lane.delayed),
+            active: int(lane.active),
+            oldest_due_at: lane.oldest_due_at,
+        }
+    }
+}
+
+impl From<breaker::Model> for Breaker {
+    fn from(row: breaker::Model) -> Self {
+        let breaker::Model { key, reason, opened_at, probe_at, probes, .. } = row;
+        let domain = key.strip_prefix("domain:").map(str::to_owned);
+        Self { domain, reason, opened_at, probe_at, probes }
+    }
+}
+
+impl From<stats::Ledger> for Ledger {
+    fn from(ledger: stats::Ledger) -> Self {
+        let of = |status| int(ledger.of(status));
+        Self {
+            total: int(ledger.total()),
+            pending: int(ledger.pending()),
+            cleaned: int(ledger.cleaned),
+            scheduled: of(Status::Scheduled),
+            queued: of(Status::Queued),
+            sending: of(Status::Sending),
+            unconfirmed: of(Status::Unconfirmed),
+            sent: of(Status::Sent),
+            deferred: of(Status::Deferred),
+            delivered: of(Status::Delivered),
+            bounced: of(Status::Bounced),
+            complained: of(Status::Complained),
+            failed: of(Status::Failed),
+            cancelled: of(Status::Cancelled),
+            suppressed: of(Status::Suppressed),
+            expired: of(Status::Expired),
+        }
+    }
+}
+
+/// What was cleaned.
+#[derive(SimpleObject)]
+pub struct CleanQueuePayload {
+    /// Emails that were cleaned away.
+    removed: i32,
+    /// Emails still to be cleaned away; the work goes on in the background.
+    remaining: i32,
+    /// There may be more than `remaining` says.
+    remaining_is_capped: bool,
+    /// What to mend.
+    user_errors: Vec<UserError>,
+}
+
+/// How the queue stands.
+#[derive(Default)]
+pub struct QueueQueries;
+
+#[Object]
+impl QueueQueries {
+    /// How the queue stands at this moment, at a cost that does not grow with the emails in it.
+    async fn queue_stats(&self, ctx: &Context<'_>) -> Result<QueueStats, Fault> {
+        Ok(stats::queue(&ctx.app()?.ctx).await?.into())
+    }
+}
+
+/// Cleaning the queue.
+#[derive(Default)]
+pub struct QueueMutations;
+
+#[Object]
+impl QueueMutations {
+    /// Removes emails that came to their end before a time, with their content and history; the ledger counts them as
+    /// `cleaned`. Needs a key that may manage.
+    async fn clean_queue(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Emails that ended before this; without it, those past retention.")] finished_before: Option<
+            DateTime<Utc>,
+        >,
+    ) -> Result<CleanQueuePayload, Fault> {
+        let ctx = &ctx.app()?.ctx;
+        let now = ctx.clock.now();
+        let finished_before = finished_before.unwrap_or(now - ctx.settings.retention);
+        if finished_before > now {
+            let error = UserError::at(&["finishedBefore"], UserErrorCode::Invalid, "is in the future");
+            return Ok(CleanQueuePayload {
+                removed: 0,
+                remaining: 0,
+                remaining_is_capped: false,
+                user_errors: vec![error],
+            });
+        }
+        let progress = bulk::clean(ctx, finished_before).await?;
+        Ok(CleanQueuePayload {
+            removed: int(progress.done),
+            remaining: int(progress.remaining),
+            remaining_is_capped: progress.remaining_is_capped,
+            user_errors: Vec::new(),
+        })
+    }
+}

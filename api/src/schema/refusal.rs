@@ -1,0 +1,74 @@
+//! What a person can mend, as data: each mutation's `userErrors`.
+
+use async_graphql::{Enum, SimpleObject};
+use jobs::accept::Complaint;
+use jobs::ledger::Refusal;
+
+/// Something that the caller can mend.
+#[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
+pub struct UserError {
+    /// What kind of mistake it is.
+    pub code: UserErrorCode,
+    /// The way to the argument at fault, such as `["inputs", "3", "to"]`; null when it is no single one.
+    pub field: Option<Vec<String>>,
+    /// What is wrong, in words.
+    pub message: String,
+}
+
+/// Kinds of mistakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum UserErrorCode {
+    /// The value can't be taken.
+    Invalid,
+    /// There is no such thing.
+    NotFound,
+    /// It contradicts what is there, such as an idempotency key that stands for another email.
+    Conflict,
+    /// The email can't be cancelled from where it stands.
+    NotCancellable,
+    /// The email can't be retried from where it stands.
+    NotRetryable,
+    /// The email no longer waits.
+    NotReschedulable,
+    /// Nobody has to decide about the email.
+    NotUnconfirmed,
+    /// More than one call may ask for.
+    LimitExceeded,
+    /// It could not be stored, though others of the call were; the same may be sent again.
+    Unavailable,
+}
+
+impl UserError {
+    /// A mistake in the argument at `path`.
+    pub fn at(path: &[&str], code: UserErrorCode, message: impl Into<String>) -> Self {
+        Self { code, field: Some(path.iter().map(|&part| part.to_owned()).collect()), message: message.into() }
+    }
+
+    /// A draft's complaint.
+    pub fn complaint(complaint: Complaint) -> Self {
+        Self { code: UserErrorCode::Invalid, field: Some(complaint.path), message: complaint.message }
+    }
+
+    /// The same mistake, in something that `path` leads to.
+    pub fn under(self, path: &[&str]) -> Self {
+        let field = path.iter().map(|&part| part.to_owned()).chain(self.field.unwrap_or_default()).collect();
+        Self { field: Some(field), ..self }
+    }
+}
+
+impl From<Refusal> for UserError {
+    /// All refusals speak of the email that `id` names.
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal {
+            Refusal::NotFound => UserErrorCode::NotFound,
+            Refusal::Stale | Refusal::NotWaiting(_) => UserErrorCode::Conflict,
+            Refusal::NotCancellable(_) => UserErrorCode::NotCancellable,
+            Refusal::NotRetryable(_) | Refusal::Unconfirmed | Refusal::StillSuppressed | Refusal::DeadlineOver => {
+                UserErrorCode::NotRetryable
+            }
+            Refusal::NotReschedulable(_) => UserErrorCode::NotReschedulable,
+            Refusal::NotUnconfirmed(_) => UserErrorCode::NotUnconfirmed,
+        };
+        Self::at(&["id"], code, refusal.to_string())
+    }
+}

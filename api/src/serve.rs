@@ -1,0 +1,216 @@
+//! Puts a process together, in the order in which its parts need each other, and takes it apart again.
+
+mod banner;
+mod sandboxed;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use entity::Clock;
+use entity::clock::chance;
+use jobs::mailer::{Mailgun, PostLimits};
+use jobs::{Context, Engine, Store};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::sync::RwLock;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Parts};
+use crate::auth::{self, Doorkeeper};
+use crate::config::{Config, Mode, Setup};
+use crate::failure::Failure;
+use crate::lifecycle::Lifecycle;
+use crate::{schema, telemetry, transport};
+
+/// How long a process waits at its start for a database that is not up yet.
+const PATIENCE: Duration = Duration::from_secs(60);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+/// How long requests under way may take once the process stops; the engine has its own time beside it.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long Mailgun's connections are kept idle: shorter than servers keep theirs.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Serves the API until a signal, and sends emails where `works`.
+pub async fn serve(setup: Setup, works: bool) -> Result<(), Failure> {
+    let life = Lifecycle::under_signals()?;
+    let metrics = telemetry::metrics();
+    // First of all: where the address is taken, nothing may have begun, and no key may have been made that nobody sees.
+    let listener = listen(setup.listen).await?;
+    let store = connect(&setup).await?;
+    up_to_date(&store).await?;
+    let sandbox = sandboxed::start(&setup, &life).await?;
+    let ctx = context(&setup, store).await?;
+    let engine = start(&setup, &ctx, sandbox.as_ref(), works).await?;
+    let first_key = match setup.admin_key {
+        Some(_) => None,
+        None => auth::keys::create_first(&ctx.store, &ctx.clock).await?,
+    };
+    let app = App::new(Parts {
+        accept: engine.accept.clone(),
+        engine: RwLock::new(Some(engine)),
+        doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref()),
+        schema: schema::build(&ctx),
+        metrics,
+        works,
+        redis: setup.redis.is_some(),
+        playground: setup.mode.is_sandbox() || setup.database_file.is_some(),
+        ctx,
+    });
+    let at = listener.local_addr()?;
+    let upkeep = app.metrics.clone().map(|handle| {
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                handle.run_upkeep();
+            }
+        })
+    });
+    banner::print(&setup, at, sandbox.as_ref(), first_key.as_ref());
+    let ended = answer(listener, &app, &life, setup.timing.shutdown).await;
+    upkeep.into_iter().for_each(|task| task.abort());
+    ended
+}
+
+/// Answers requests until a signal; then requests under way and the engine end beside each other.
+async fn answer(listener: TcpListener, app: &App, life: &Lifecycle, shutdown: Duration) -> Result<(), Failure> {
+    let listener = listener.tap_io(|connection| {
+        // An answer is one write: waiting for more to send with it would only make it late.
+        let _ = connection.set_nodelay(true);
+    });
+    let soft = life.soft.clone();
+    let serving = axum::serve(listener, transport::router(app.clone()))
+        .with_graceful_shutdown(async move { soft.cancelled().await });
+    let serving = tokio::spawn(serving.into_future());
+    life.soft.cancelled().await;
+    let ending = async {
+        let drained = tokio::time::timeout(DRAIN, serving);
+        let stopped = async {
+            let engine = app.engine.write().await.take();
+            if let Some(engine) = engine {
+                engine.stop().await;
+            }
+        };
+        let _ = tokio::join!(drained, stopped);
+        app.ctx.stop.cancel();
+    };
+    finish(life, shutdown, ending).await
+}
+
+async fn finish(life: &Lifecycle, shutdown: Duration, ending: impl Future<Output = ()>) -> Result<(), Failure> {
+    if life.finish(shutdown + Duration::from_secs(5), ending).await {
+        tracing::info!("Stopped");
+        Ok(())
+    } else {
+        Err(Failure::Hurried)
+    }
+}
+
+/// Sends emails until a signal.
+pub async fn work(setup: Setup) -> Result<(), Failure> {
+    let life = Lifecycle::under_signals()?;
+    let store = connect(&setup).await?;
+    await_migrations(&store).await?;
+    let sandbox = sandboxed::start(&setup, &life).await?;
+    let ctx = context(&setup, store).await?;
+    let engine = start(&setup, &ctx, sandbox.as_ref(), true).await?;
+    tracing::info!(slots = ctx.settings.slots, sandbox = ctx.settings.sandbox, "Working");
+    life.soft.cancelled().await;
+    let ending = async {
+        engine.stop().await;
+        ctx.stop.cancel();
+    };
+    finish(&life, setup.timing.shutdown, ending).await
+}
+
+/// Brings the database up to date.
+pub async fn migrate(setup: &Setup) -> Result<(), Failure> {
+    let store = connect(setup).await?;
+    up_to_date(&store).await?;
+    println!("the database is up to date");
+    Ok(())
+}
+
+/// Serves the sandbox alone.
+pub async fn sandbox(config: &Config) -> Result<(), Failure> {
+    let life = Lifecycle::under_signals()?;
+    let listener = listen(config.listen).await?;
+    let key = config.mailgun_key().unwrap_or_else(|| SecretString::from(sandboxed::KEY));
+    println!("a Mailgun that delivers nothing listens on http://{}", listener.local_addr()?);
+    Ok(sandboxed::of(key).serve(listener, life.soft.clone()).await?)
+}
+
+async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(at).await.map_err(|error| Failure::Listen(at, error))
+}
+
+/// Opens the database, and makes the directory that it or the keys lie in.
+pub async fn connect(setup: &Setup) -> Result<Store, Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    if setup.uses_data_dir() {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&setup.data_dir)
+            .map_err(|error| Failure::DataDir(setup.data_dir.clone(), error))?;
+    }
+    Ok(Store::connect(&setup.database_url).await?)
+}
+
+/// Runs the migrations; a database that is not up yet is waited for.
+async fn up_to_date(store: &Store) -> Result<(), Failure> {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match migration::up(store.write()).await.map_err(jobs::Error::from) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_away() && tokio::time::Instant::now() < end => {
+                tracing::warn!(cause = %error, "The database does not answer yet");
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until somebody has run the migrations.
+async fn await_migrations(store: &Store) -> Result<(), Failure> {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let late = tokio::time::Instant::now() >= end;
+        match migration::pending(store.read()).await.map_err(jobs::Error::from) {
+            Ok(0) => return Ok(()),
+            Ok(pending) if late => return Err(Failure::Pending(pending)),
+            Ok(pending) => tracing::info!(pending, "Waiting for the migrations"),
+            Err(error) if error.is_away() && !late => {
+                tracing::warn!(cause = %error, "The database does not answer yet")
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+}
+
+async fn context(setup: &Setup, store: Store) -> Result<Arc<Context>, Failure> {
+    let clock = Clock::system();
+    clock.align(store.now().await?);
+    let keyring = setup.keys.open()?;
+    let stop = CancellationToken::new();
+    Ok(Context::new(store, clock, setup.timing, setup.settings.clone(), keyring, chance(), stop))
+}
+
+async fn start(
+    setup: &Setup,
+    ctx: &Arc<Context>,
+    sandbox: Option<&sandboxed::Running>,
+    works: bool,
+) -> Result<Engine, Failure> {
+    let limits =
+        PostLimits { post: ctx.timing.post, connect: ctx.timing.connect, idle: IDLE, slots: ctx.settings.slots };
+    let mailgun = match (&setup.mode, sandbox) {
+        (Mode::Live { base, key }, _) => Mailgun::new(base, key, limits)?,
+        (Mode::Sandbox { .. }, Some(running)) => Mailgun::new(&running.url, &running.key, limits)?,
+        (Mode::Sandbox { .. }, None) => unreachable!("a setup in sandbox mode has started its sandbox"),
+    };
+    Ok(Engine::start(ctx.clone(), Arc::new(mailgun), setup.redis.clone(), works).await?)
+}

@@ -1,0 +1,175 @@
+//! One group of a bulk operation: the next emails it means, what happens to them, and how far it came, in one transaction.
+
+use std::collections::BTreeSet;
+
+use entity::Status;
+use entity::bulk_operation::{Kind, Model};
+use sea_orm::{DatabaseTransaction, DbErr, FromQueryResult, QueryResult, Value};
+use uuid::Uuid;
+
+use super::{Which, lease};
+use crate::Context;
+use crate::clean::{self, Gone};
+use crate::error::Result;
+use crate::filter::{Clauses, Filter};
+use crate::ledger::{self, Cause, Effect, Move, Shard};
+use crate::store::{execute, rows};
+
+/// Emails changed in one transaction.
+const MOST: i64 = 500;
+
+/// Rows looked at in one transaction: where few meet the filter, a group ends without them, so that none takes long.
+const LOOK: i64 = 10_000;
+
+/// What a group did.
+#[derive(Default)]
+struct Done {
+    changed: i64,
+    asked: i64,
+}
+
+/// Does the next group. Whoever else works on the same operation waits at its row and goes on behind it.
+pub(super) async fn step(ctx: &Context, id: Uuid) -> Result<Model> {
+    let tx = ctx.store.begin().await?;
+    let text = format!("SELECT * FROM bulk_operations WHERE id = $1 {}", ctx.store.for_update());
+    let found = rows(&tx, ctx.store.sql(text, [Value::from(id)])).await?;
+    let row = found.first().ok_or_else(|| DbErr::RecordNotFound(format!("bulk operation {id}")))?;
+    let mut operation = Model::from_query_result(row, "")?;
+    if operation.finished_at.is_some() {
+        return Ok(operation);
+    }
+    let which: Which = serde_json::from_str(&operation.filter)?;
+    let allowed = operation.bound.map_or(MOST, |bound| MOST.min(bound - operation.done));
+    let end = if allowed > 0 { end_of_look(&tx, ctx, &operation, &which).await? } else { None };
+    let group = if allowed > 0 { meant(&tx, ctx, &operation, &which, end, allowed).await? } else { Vec::new() };
+    let ids = group.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<Uuid>, _>>()?;
+    let mut rung = BTreeSet::new();
+    let done = match operation.kind {
+        Kind::Cancel => apply(&tx, ctx, &ids, Cause::Cancel, &mut rung).await?,
+        Kind::Retry => apply(&tx, ctx, &ids, Cause::Retry, &mut rung).await?,
+        Kind::Clean => {
+            let gone = group.iter().map(Gone::read).collect::<Result<Vec<_>>>()?;
+            clean::remove(&tx, ctx, &gone).await?;
+            Done { changed: gone.len() as i64, asked: 0 }
+        }
+    };
+    operation.done += done.changed;
+    operation.asked += done.asked;
+    let full = (allowed > 0 && ids.len() as i64 >= allowed).then(|| ids.last().copied()).flatten();
+    match full.or(end) {
+        Some(cursor) => operation.cursor = Some(cursor),
+        None => operation.finished_at = Some(ctx.clock.now()),
+    }
+    if operation.bound.is_some_and(|bound| operation.done >= bound) {
+        operation.finished_at = Some(ctx.clock.now());
+    }
+    store(&tx, ctx, &operation).await?;
+    tx.commit().await?;
+    rung.into_iter().for_each(|lane| ctx.nudge(lane));
+    Ok(operation)
+}
+
+/// The emails an operation still has before it.
+pub(super) fn ahead(operation: &Model, which: &Which) -> Clauses {
+    let mut clauses = behind(operation, &which.filter);
+    if let Some(before) = which.finished_before {
+        clauses.and("q.finished_at < ?", before);
+    }
+    clauses
+}
+
+/// What `filter` means behind the cursor and within reach.
+fn behind(operation: &Model, filter: &Filter) -> Clauses {
+    let mut clauses = filter.clauses();
+    clauses.and("q.id > ?", operation.cursor.unwrap_or_default());
+    clauses.and("q.id <= ?", operation.reach.unwrap_or_default());
+    clauses
+}
+
+/// Where this group stops looking; `None` = within its reach anyway.
+async fn end_of_look(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    operation: &Model,
+    which: &Which,
+) -> Result<Option<Uuid>> {
+    // Only what an index finds limits the look: it counts the rows that have to be read.
+    let failed = which.filter.statuses == [Status::Failed];
+    let found_by_index = Filter {
+        statuses: if failed { vec![Status::Failed] } else { Vec::new() },
+        domain: None,
+        priority: None,
+        ..which.filter.clone()
+    };
+    let clauses = behind(operation, &found_by_index);
+    let text = format!("SELECT q.id {} ORDER BY q.id LIMIT 1 OFFSET {}", clauses.text(), LOOK - 1);
+    let found = rows(tx, ctx.store.sql(text, clauses.values())).await?;
+    Ok(found.first().map(|row| row.try_get("", "id")).transpose()?)
+}
+
+/// The group itself. What is to be cleaned is locked here; the others are locked and looked at again by the ledger.
+async fn meant(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    operation: &Model,
+    which: &Which,
+    end: Option<Uuid>,
+    most: i64,
+) -> Result<Vec<QueryResult>> {
+    let mut clauses = ahead(operation, which);
+    if let Some(end) = end {
+        clauses.and("q.id <= ?", end);
+    }
+    let mut values = clauses.values();
+    values.push(Value::from(most));
+    let lock = match operation.kind {
+        Kind::Clean => ctx.store.for_update(),
+        Kind::Cancel | Kind::Retry => "",
+    };
+    let text = format!(
+        "SELECT q.id, q.lane, q.scope, q.status, q.content_id {} ORDER BY q.id LIMIT ${} {lock}",
+        clauses.text(),
+        values.len()
+    );
+    Ok(rows(tx, ctx.store.sql(text, values)).await?)
+}
+
+async fn apply(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    ids: &[Uuid],
+    cause: Cause,
+    rung: &mut BTreeSet<entity::Priority>,
+) -> Result<Done> {
+    let moves: Vec<Move> = ids.iter().map(|id| Move { email: *id, cause: cause.clone() }).collect();
+    let mut done = Done::default();
+    if moves.is_empty() {
+        return Ok(done);
+    }
+    // A refusal here is an email that went its way meanwhile, or can't be retried: it stays as it is.
+    for moved in ledger::apply(tx, ctx, Shard::Control, &moves).await?.into_iter().flatten() {
+        match moved.effect {
+            Effect::Moved => done.changed += 1,
+            Effect::Noted => done.asked += 1,
+            Effect::Nothing => {}
+        }
+        if moved.after.status == Status::Queued {
+            rung.insert(moved.after.lane);
+        }
+    }
+    Ok(done)
+}
+
+async fn store(tx: &DatabaseTransaction, ctx: &Context, operation: &Model) -> Result<()> {
+    let text = "UPDATE bulk_operations SET cursor = $1, done = $2, asked = $3, finished_at = $4, lease_until = $5 WHERE id = $6";
+    let values = [
+        Value::from(operation.cursor),
+        Value::from(operation.done),
+        Value::from(operation.asked),
+        Value::from(operation.finished_at),
+        Value::from(lease(ctx)),
+        Value::from(operation.id),
+    ];
+    execute(tx, ctx.store.sql(text, values)).await?;
+    Ok(())
+}

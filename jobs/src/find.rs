@@ -1,0 +1,236 @@
+//! Reading emails: by id, by filter page after page, with their tries, contents and holds. Everything for a page is asked in one
+//! statement each, and nothing here writes.
+
+use std::collections::HashMap;
+
+use entity::content::Head;
+use entity::sealed::Wrapped;
+use entity::{attempt, email, tally};
+use sea_orm::{ActiveEnum, EntityTrait, FromQueryResult, QueryResult, Value};
+use uuid::Uuid;
+
+use crate::Context;
+use crate::error::Result;
+use crate::filter::Filter;
+use crate::hold::{Holds, Leave};
+use crate::rows::Rows;
+use crate::store::rows;
+
+/// Counting stops here.
+pub const COUNTED: u64 = 10_000;
+
+/// Which part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// The first `n` after the email named, or from the list's beginning.
+    First { n: u64, after: Option<Uuid> },
+    /// The last `n` before the email named, or from the list's end.
+    Last { n: u64, before: Option<Uuid> },
+}
+
+/// A part of a list, in the list's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageOf<T> {
+    pub items: Vec<T>,
+    pub has_previous: bool,
+    pub has_next: bool,
+}
+
+/// A content in the clear, without the bytes of its attachments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub head: Head,
+    pub html: Option<String>,
+    pub text: Option<String>,
+    /// The keyring's key it is sealed with.
+    pub key_id: String,
+}
+
+/// The email with this id; `None` when there is none or it was cleaned away.
+///
+/// # Errors
+/// The database's own.
+pub async fn email(ctx: &Context, id: Uuid) -> Result<Option<email::Model>> {
+    Ok(email::Entity::find_by_id(id).one(ctx.store.read()).await?)
+}
+
+/// A page of the emails that meet `filter`, in the order of their ids, which is that of their acceptance.
+///
+/// # Errors
+/// The database's own, also when a filter that meets few of many emails takes longer than readers may.
+pub async fn emails(ctx: &Context, filter: &Filter, page: Page, newest_first: bool) -> Result<PageOf<email::Model>> {
+    let (n, from, backwards) = match page {
+        Page::First { n, after } => (n, after, false),
+        Page::Last { n, before } => (n, before, true),
+    };
+    let descending = newest_first != backwards;
+    let mut clauses = filter.clauses();
+    if let Some(id) = from {
+        clauses.and(if descending { "q.id < ?" } else { "q.id > ?" }, id);
+    }
+    let mut values = clauses.values();
+    // One more than asked for says whether there are more.
+    values.push(Value::from(n as i64 + 1));
+    let order = if descending { "DESC" } else { "ASC" };
+    let text = format!("SELECT q.* {} ORDER BY q.id {order} LIMIT ${}", clauses.text(), values.len());
+    let mut items = models::<email::Model>(&rows(ctx.store.read(), ctx.store.sql(text, values)).await?)?;
+    let more = items.len() as u64 > n;
+    items.truncate(n as usize);
+    if backwards {
+        items.reverse();
+        return Ok(PageOf { items, has_previous: more, has_next: from.is_some() });
+    }
+    Ok(PageOf { items, has_previous: from.is_some(), has_next: more })
+}
+
+/// How many emails meet `filter`, and whether there may be more: exact from the tallies where they know, else exact up to
+/// [`COUNTED`].
+///
+/// # Errors
+/// The database's own.
+pub async fn count(ctx: &Context, filter: &Filter) -> Result<(u64, bool)> {
+    if filter.is_tallied() {
+        return Ok((tallied(ctx, filter).await?, false));
+    }
+    counted(ctx, filter.clauses()).await
+}
+
+/// Counts row by row, up to [`COUNTED`].
+pub(crate) async fn counted(ctx: &Context, clauses: crate::filter::Clauses) -> Result<(u64, bool)> {
+    let text = format!("SELECT count(*) AS n FROM (SELECT 1 AS one {} LIMIT {}) AS few", clauses.text(), COUNTED + 1);
+    let found = rows(ctx.store.read(), ctx.store.sql(text, clauses.values())).await?;
+    let n: i64 = found.first().map(|row| row.try_get("", "n")).transpose()?.unwrap_or_default();
+    let n = n.max(0) as u64;
+    Ok((n.min(COUNTED), n > COUNTED))
+}
+
+async fn tallied(ctx: &Context, filter: &Filter) -> Result<u64> {
+    let mut text =
+        "SELECT t.status, CAST(sum(t.n) AS bigint) AS n FROM email_tallies t WHERE t.status <> $1".to_owned();
+    let mut values = vec![Value::from(tally::CLEANED)];
+    let mut and = |clause: &str, value: Value| {
+        values.push(value);
+        text.push_str(&clause.replacen('?', &format!("${}", values.len()), 1));
+    };
+    if let Some(lane) = filter.priority {
+        and(" AND t.lane = ?", Value::from(lane.to_value()));
+    }
+    if let Some(campaign) = filter.campaign {
+        and(" AND t.scope IN (SELECT s.id FROM email_scopes s WHERE s.campaign_id = ?)", Value::from(campaign));
+    }
+    if let Some(domain) = &filter.domain {
+        and(
+            " AND t.scope IN (SELECT s.id FROM email_scopes s WHERE s.sending_domain = ?)",
+            Value::from(domain.clone()),
+        );
+    }
+    text.push_str(" GROUP BY t.status");
+    let mut sum = 0i64;
+    for row in rows(ctx.store.read(), ctx.store.sql(text, values)).await? {
+        if filter.allows(row.try_get("", "status")?) {
+            sum += row.try_get::<i64>("", "n")?;
+        }
+    }
+    Ok(sum.max(0) as u64)
+}
+
+/// The tries of these emails, each email's in order.
+///
+/// # Errors
+/// The database's own.
+pub async fn attempts(ctx: &Context, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<attempt::Model>>> {
+    let text = "SELECT a.* FROM email_attempts a JOIN {rows} AS v ON a.email_id = v.id ORDER BY a.email_id, a.fence";
+    let mut tries: HashMap<Uuid, Vec<attempt::Model>> = HashMap::new();
+    for one in models::<attempt::Model>(&ask(ctx, text, ids).await?)? {
+        tries.entry(one.email_id).or_default().push(one);
+    }
+    Ok(tries)
+}
+
+/// What these contents hold besides their bodies: all that a list of emails shows.
+///
+/// # Errors
+/// The database's own; [`crate::Error::Sealed`] when the keyring can't open one.
+pub async fn heads(ctx: &Context, ids: &[Uuid]) -> Result<HashMap<Uuid, Head>> {
+    let text = "SELECT c.id, c.key_id, c.wrapped_key, c.head FROM email_contents c JOIN {rows} AS v ON c.id = v.id";
+    let sealed = ask(ctx, text, ids).await?;
+    sealed.iter().map(|row| Sealed::read(ctx, row).and_then(|s| Ok((s.id, s.head(row)?)))).collect()
+}
+
+/// These contents in the clear.
+///
+/// # Errors
+/// As [`heads`].
+pub async fn contents(ctx: &Context, ids: &[Uuid]) -> Result<HashMap<Uuid, Opened>> {
+    let text = "SELECT c.id, c.key_id, c.wrapped_key, c.head, c.html, c.text FROM email_contents c \
+                JOIN {rows} AS v ON c.id = v.id";
+    let mut opened = HashMap::new();
+    for row in ask(ctx, text, ids).await? {
+        let sealed = Sealed::read(ctx, &row)?;
+        let content = Opened {
+            head: sealed.head(&row)?,
+            html: sealed.body(&row, "html")?,
+            text: sealed.body(&row, "text")?,
+            key_id: row.try_get("", "key_id")?,
+        };
+        opened.insert(sealed.id, content);
+    }
+    Ok(opened)
+}
+
+/// A content's row with its data key at hand.
+struct Sealed {
+    id: Uuid,
+    key: entity::sealed::DataKey,
+}
+
+impl Sealed {
+    const TABLE: &str = "email_contents";
+
+    fn read(ctx: &Context, row: &QueryResult) -> Result<Self> {
+        let id = row.try_get("", "id")?;
+        let wrapped = Wrapped { key_id: row.try_get("", "key_id")?, wrapped: row.try_get("", "wrapped_key")? };
+        Ok(Self { id, key: ctx.keyring.unwrap(&wrapped, Self::TABLE, id)? })
+    }
+
+    fn head(&self, row: &QueryResult) -> Result<Head> {
+        let sealed: Vec<u8> = row.try_get("", "head")?;
+        Ok(serde_json::from_slice(&self.key.open(Self::TABLE, self.id, "head", &sealed)?)?)
+    }
+
+    fn body(&self, row: &QueryResult, column: &str) -> Result<Option<String>> {
+        let Some(sealed) = row.try_get::<Option<Vec<u8>>>("", column)? else { return Ok(None) };
+        let plain = self.key.open(Self::TABLE, self.id, column, &sealed)?;
+        Ok(Some(String::from_utf8_lossy(&plain).into_owned()))
+    }
+}
+
+/// Whether those of these emails that wait may leave at this moment, and why not.
+///
+/// # Errors
+/// The database's own.
+pub async fn held(ctx: &Context, emails: &[email::Model]) -> Result<HashMap<Uuid, Leave>> {
+    let mut leaves = HashMap::new();
+    if !emails.iter().any(|email| email.status.is_waiting()) {
+        return Ok(leaves);
+    }
+    let now = ctx.clock.now();
+    let holds = Holds::load(ctx.store.read(), now).await?;
+    let transport = ctx.settings.transport();
+    for email in emails.iter().filter(|email| email.status.is_waiting()) {
+        let scope = ctx.scopes.get(ctx.store.read(), &ctx.store, email.scope).await?;
+        leaves.insert(email.id, holds.over(email.lane, &scope, &transport, now));
+    }
+    Ok(leaves)
+}
+
+async fn ask(ctx: &Context, text: &str, ids: &[Uuid]) -> Result<Vec<QueryResult>> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(rows(ctx.store.read(), ctx.store.sql_rows(text, [], Rows::new().uuid("id", ids))).await?)
+}
+
+pub(crate) fn models<M: FromQueryResult>(found: &[QueryResult]) -> Result<Vec<M>> {
+    Ok(found.iter().map(|row| M::from_query_result(row, "")).collect::<Result<_, _>>()?)
+}

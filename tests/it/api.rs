@@ -1,0 +1,97 @@
+//! The program as its users meet it: started as a process, asked over HTTP.
+
+mod control;
+mod keys;
+mod lists;
+mod send;
+mod start;
+
+use serde_json::{Value, json};
+use tests::child::Scratch;
+use tests::client::Client;
+use tests::database::{Backend, Database};
+use tests::patience::SOON;
+use tests::process::{Launch, Process};
+
+const KEY: &str = "a-key-for-tests-of-no-value";
+
+/// A serving process in sandbox mode, with a client that holds its key.
+struct Served {
+    client: Client,
+    url: String,
+    // Before what it works on, so that it ends first.
+    _process: Process,
+    data: Scratch,
+    database: Database,
+}
+
+impl Served {
+    async fn on(backend: Backend) -> Self {
+        let (data, database) = (Scratch::new("data"), backend.database().await);
+        let process = mailmind(&["serve"], &data, &database).start();
+        let url = address(&process).await;
+        let client = Client::new(&url, KEY);
+        client.await_ready(SOON).await;
+        Self { client, url, _process: process, data, database }
+    }
+
+    /// Runs another command of the program on the same database, and answers what it printed.
+    async fn command(&self, args: &[&str]) -> Vec<String> {
+        let process = mailmind(args, &self.data, &self.database).start();
+        let ended = process.ended(SOON).await;
+        assert!(ended.success(), "{args:?}: {ended}\n{}", process.output().join("\n"));
+        process.output()
+    }
+
+    /// Does a mutation and answers its payload.
+    async fn mutate(&self, mutation: &str, variables: Value) -> Value {
+        let mut data = self.client.query(mutation, variables).await;
+        let payload = data.as_object_mut().unwrap().values_mut().next().unwrap();
+        payload.take()
+    }
+}
+
+fn mailmind(args: &[&str], data: &Scratch, database: &Database) -> Launch {
+    Launch::of(env!("CARGO_BIN_EXE_mailmind"))
+        .args(args)
+        .env("LISTEN", "127.0.0.1:0")
+        .env("DATA_DIR", data.path())
+        .env("DATABASE_URL", &database.url)
+        .env("MAILGUN_API_BASE", "sandbox")
+        .env("ADMIN_API_KEY", KEY)
+}
+
+/// Where a process says that it listens.
+async fn address(process: &Process) -> String {
+    let line = process.await_line("listens on http://", SOON).await;
+    line[line.find("http://").unwrap()..].to_owned()
+}
+
+/// The code and the path of each user error, in one text.
+fn mistakes(payload: &Value) -> Vec<String> {
+    let path = |error: &Value| {
+        let parts = error["field"].as_array().unwrap().iter();
+        parts.map(|part| part.as_str().unwrap()).collect::<Vec<_>>().join(".")
+    };
+    let errors = payload["userErrors"].as_array().unwrap().iter();
+    errors.map(|error| format!("{} {}", error["code"].as_str().unwrap(), path(error))).collect()
+}
+
+/// A letter with something changed.
+fn letter(change: Value) -> Value {
+    let mut letter = tests::client::letter("bob@example.org");
+    letter.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    letter
+}
+
+const SEND: &str = "mutation($input: SendEmailInput!) {
+  sendEmail(input: $input) { email { id status } userErrors { code field message } }
+}";
+
+const SEND_MANY: &str = "mutation($inputs: [SendEmailInput!]!) {
+  sendEmails(inputs: $inputs) { emails { id status to } userErrors { code field message } }
+}";
+
+async fn send(served: &Served, input: Value) -> Value {
+    served.mutate(SEND, json!({ "input": input })).await
+}

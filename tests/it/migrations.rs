@@ -1,0 +1,54 @@
+//! The tables come, go and come again, and are what the entities say.
+
+use sea_orm::{ConnectionTrait, EntityTrait, Statement};
+use tests::database::Backend;
+
+on_both! {
+    every_step_has_its_way_back
+    the_tables_are_what_the_entities_say
+}
+
+/// The names of all tables but the migrations' own.
+async fn tables(store: &jobs::Store, backend: Backend) -> Vec<String> {
+    let text = match backend {
+        Backend::Sqlite => {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'seaql_migrations' ORDER BY name"
+        }
+        Backend::Postgres => {
+            "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'seaql_migrations' ORDER BY name"
+        }
+    };
+    let statement = Statement::from_string(store.write().get_database_backend(), text);
+    let found = store.write().query_all_raw(statement).await.unwrap();
+    found.iter().map(|row| row.try_get("", "name").unwrap()).collect()
+}
+
+async fn every_step_has_its_way_back(backend: Backend) {
+    let database = backend.database().await;
+    let store = jobs::Store::connect(&database.url).await.unwrap();
+    migration::up(store.write()).await.unwrap();
+    let up = tables(&store, backend).await;
+    for named in
+        ["campaign_delivery_metrics", "domain_health", "email_delivery_events", "email_queue", "email_suppression_list"]
+    {
+        assert!(up.iter().any(|table| table == named), "{named} is missing among {up:?}");
+    }
+    migration::down(store.write()).await.unwrap();
+    assert_eq!(tables(&store, backend).await, Vec::<String>::new());
+    migration::up(store.write()).await.unwrap();
+    assert_eq!(tables(&store, backend).await, up);
+    assert_eq!(migration::pending(store.write()).await.unwrap(), 0);
+}
+
+async fn the_tables_are_what_the_entities_say(backend: Backend) {
+    let database = backend.database().await;
+    let store = jobs::Store::connect(&database.url).await.unwrap();
+    migration::up(store.write()).await.unwrap();
+    macro_rules! answers {
+        ($($entity:ident)*) => { $( entity::$entity::Entity::find().one(store.read()).await.expect(stringify!($entity)); )* };
+    }
+    answers! {
+        api_key attempt breaker bulk_operation campaign_metrics content cron_run delivery_event domain_health email
+        event_clock failure hold idempotency_key lane scope suppression tally
+    }
+}
