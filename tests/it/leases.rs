@@ -7,7 +7,7 @@ use entity::{Outcome, Policy, Priority, Status};
 use jobs::accept::Draft;
 use jobs::hold::{Cover, lift, place};
 use jobs::ledger::{Cause, Effect, Handed, Refusal, Settlement};
-use jobs::send::claim::claim;
+use jobs::send::claim::{Claimed, Claims, claim};
 use tests::app::{App, Plan, accepted, letter};
 use tests::database::Backend;
 use tests::mailgun::Reply;
@@ -21,6 +21,7 @@ on_both! {
     a_stopped_process_finishes_what_is_open_and_leaves_the_rest_to_others
     a_report_of_acceptance_after_the_lease_is_taken
     a_report_that_it_was_not_handed_over_gives_the_email_back
+    a_doubtful_claim_gives_back_its_own_and_nobody_elses
     a_report_repeated_changes_nothing
     a_second_acceptance_is_counted_as_a_double
     a_report_of_an_older_claim_but_acceptance_is_refused
@@ -80,14 +81,28 @@ async fn a_stopped_process_finishes_what_is_open_and_leaves_the_rest_to_others(b
 /// An email that was claimed, and whose lease ran out; and that claim's fence. Nobody else works here.
 async fn in_doubt(app: &App) -> (Uuid, i32) {
     let id = app.send(1, Priority::Normal).await[0];
-    let claimed = claim(&app.ctx, &[id]).await.unwrap();
+    let claimed = claimed(&app, id).await;
     app.apply(id, Cause::LeaseOver).await.unwrap();
-    (id, claimed[0].row.fence)
+    (id, claimed.row.fence)
+}
+
+async fn claimed(app: &App, id: Uuid) -> Claimed {
+    match claim(&app.ctx, &[id]).await.unwrap() {
+        Claims::Stored(mut claimed) => claimed.remove(0),
+        Claims::Doubtful(_, error) => panic!("the commit gave no answer: {error}"),
+    }
 }
 
 fn report(app: &App, fence: i32, handed: Handed) -> Cause {
     let now = app.ctx.clock.now();
-    Cause::Settle(Settlement { fence, handed, http_status: None, started_at: now, finished_at: now })
+    Cause::Settle(Settlement {
+        fence,
+        doubtful_lease: None,
+        handed,
+        http_status: None,
+        started_at: now,
+        finished_at: now,
+    })
 }
 
 fn sent() -> Handed {
@@ -120,6 +135,27 @@ async fn a_report_that_it_was_not_handed_over_gives_the_email_back(backend: Back
     app.assert_ledger_equals_rows().await;
     let _worker = app.another(true).await;
     assert_eq!(app.await_status(id, Status::Sent).await.fence, 2);
+    app.assert_ledger_equals_rows().await;
+}
+
+async fn a_doubtful_claim_gives_back_its_own_and_nobody_elses(backend: Backend) {
+    let app = App::start(Plan::on(backend).without_workers()).await;
+    let id = app.send(1, Priority::Normal).await[0];
+    let claimed = claimed(&app, id).await;
+    let give_back = |lease| {
+        let Cause::Settle(report) = report(&app, claimed.row.fence, Handed::NotHandedOver) else { unreachable!() };
+        Cause::Settle(Settlement { doubtful_lease: Some(lease), ..report })
+    };
+    // The commit of another worker did not hold, and ours took the same fence after it.
+    let ours = claimed.row.lease_until.unwrap();
+    let other = give_back(ours - TimeDelta::microseconds(1));
+    assert_eq!(app.apply(id, other.clone()).await.unwrap_err(), Refusal::Stale);
+    assert_eq!(app.email(id).await.status, Status::Sending);
+    app.apply(id, give_back(ours)).await.unwrap();
+    assert_eq!(app.email(id).await.status, Status::Queued);
+    // Nor may it take what is in doubt: that worker may have posted.
+    let (id, _) = in_doubt(&app).await;
+    assert_eq!(app.apply(id, other).await.unwrap_err(), Refusal::Stale);
     app.assert_ledger_equals_rows().await;
 }
 
@@ -164,7 +200,7 @@ async fn a_report_of_an_older_claim_but_acceptance_is_refused(backend: Backend) 
     let app = App::start(Plan::on(backend).without_workers()).await;
     let (id, first) = in_doubt(&app).await;
     app.apply(id, Cause::Resolve { sent: false }).await.unwrap();
-    assert_eq!(claim(&app.ctx, &[id]).await.unwrap()[0].row.fence, first + 1);
+    assert_eq!(claimed(&app, id).await.row.fence, first + 1);
     for handed in [Handed::NotHandedOver, Handed::Failed { why: "x".into() }, Handed::Held { why: "x".into() }] {
         assert_eq!(app.apply(id, report(&app, first, handed)).await.unwrap_err(), Refusal::Stale);
     }
