@@ -102,7 +102,7 @@ impl Sender {
     /// else back.
     async fn claim(&self, ids: &[Uuid]) -> Vec<Claimed> {
         let error = match claim::claim(&self.ctx, ids).await {
-            Ok(claims) => return self.certain(claims).await,
+            Ok(claims) => return self.sure(claims).await,
             Err(error) => error,
         };
         tracing::warn!(cause = %error, emails = ids.len(), "A claim failed; its emails wait for the next bell");
@@ -110,7 +110,7 @@ impl Sender {
         if ids.len() > 1 && !error.is_transient() {
             for id in ids {
                 match claim::claim(&self.ctx, &[*id]).await {
-                    Ok(claims) => claimed.extend(self.certain(claims).await),
+                    Ok(claims) => claimed.extend(self.sure(claims).await),
                     Err(error) => tracing::error!(email.id = %id, cause = %error, "An email can't be claimed"),
                 }
             }
@@ -118,12 +118,12 @@ impl Sender {
         claimed
     }
 
-    /// Those that are this worker's beyond doubt; what only may be is given back.
-    async fn certain(&self, claims: Claims) -> Vec<Claimed> {
+    /// What is certainly this worker's. What may be is given back: nothing is handed over on a guess.
+    async fn sure(&self, claims: Claims) -> Vec<Claimed> {
         match claims {
             Claims::Stored(claimed) => claimed,
             Claims::Doubtful(claimed, error) => {
-                tracing::warn!(cause = %error, emails = claimed.len(), "A claim's commit gave no answer; what it may have claimed is given back");
+                tracing::warn!(cause = %error, emails = claimed.len(), "A claim's commit gave no answer; it is given back");
                 futures::future::join_all(claimed.iter().map(|email| self.settle.give_back(email))).await;
                 Vec::new()
             }

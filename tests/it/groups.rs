@@ -226,7 +226,7 @@ async fn emails_whose_acceptance_was_not_heard_are_accepted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn emails_whose_claim_was_not_heard_are_given_back() {
+async fn emails_whose_claim_was_not_heard_are_given_back_and_go_once() {
     let (app, proxy) = behind_a_proxy().await;
     proxy.lose_commits(5, "JOIN email_contents");
     let ids = app.send(100, Priority::Normal).await;

@@ -81,7 +81,7 @@ async fn a_stopped_process_finishes_what_is_open_and_leaves_the_rest_to_others(b
 /// An email that was claimed, and whose lease ran out; and that claim's fence. Nobody else works here.
 async fn in_doubt(app: &App) -> (Uuid, i32) {
     let id = app.send(1, Priority::Normal).await[0];
-    let claimed = claimed(&app, id).await;
+    let claimed = claimed(app, id).await;
     app.apply(id, Cause::LeaseOver).await.unwrap();
     (id, claimed.row.fence)
 }

@@ -98,9 +98,9 @@ impl Plan {
 pub struct App {
     /// What its jobs are handed.
     pub ctx: Arc<Context>,
-    /// What runs in it.
+    /// All that runs.
     pub engine: Engine,
-    /// Where its emails go; other processes on the same database share it.
+    /// Who takes the emails.
     pub mailgun: Arc<FakeMailgun>,
     /// Its truth.
     pub database: Arc<Database>,

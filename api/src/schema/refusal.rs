@@ -34,8 +34,9 @@ pub enum UserErrorCode {
     NotUnconfirmed,
     /// More than one call may ask for.
     LimitExceeded,
-    /// It could not be stored, though others of the call were; the same may be sent again.
-    Unavailable,
+    /// The database could not store this one, though others of the call: nothing of it is accepted, and the same may be
+    /// asked for again.
+    NotStored,
 }
 
 impl UserError {

@@ -105,12 +105,11 @@ fn email_or_errors(answer: Answer, known: &mut HashMap<Uuid, email::Model>) -> R
             None => Err(vec![key_error("stands for an email that was cleaned away since")]),
         },
         Answer::Conflict => Err(vec![key_error("stands for an email with another content")]),
-        Answer::Refused(complaints) => Err(complaints.into_iter().map(UserError::complaint).collect()),
-        Answer::NotStored(error) => {
-            tracing::error!(cause = %error, "An email could not be stored, others of its call could");
-            let message = "could not be stored, though others of this call were: it may be sent again";
-            Err(vec![UserError::at(&[], UserErrorCode::Unavailable, message)])
+        Answer::NotStored(cause) => {
+            tracing::error!(%cause, "An email could not be stored though others of its call were");
+            Err(vec![UserError::at(&[], UserErrorCode::NotStored, "could not be stored; please send it again")])
         }
+        Answer::Refused(complaints) => Err(complaints.into_iter().map(UserError::complaint).collect()),
     }
 }
 
