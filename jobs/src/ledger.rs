@@ -257,14 +257,18 @@ async fn update(tx: &DatabaseTransaction, ctx: &Context, changed: &[(&Row, Row)]
         .time("first_try_at", new().map(|r| r.first_try_at))
         .time("sent_at", new().map(|r| r.sent_at))
         .time("finished_at", new().map(|r| r.finished_at))
-        // An email that waits anew is not fed: the feeder may ring for it at once.
-        .flag("rest", changed.iter().map(|(old, r)| r.status.is_waiting() && old.status != Status::Queued));
+        // An email that waits anew, or for another time, is not fed: the feeder may ring for it as soon as it is due.
+        .flag("rest", changed.iter().map(|(old, r)| waits_anew(old.status, r.status)));
     let result = execute(tx, ctx.store.sql_rows(text, [Value::from(ctx.clock.now())], values)).await?;
     if result.rows_affected() != changed.len() as u64 {
         // Cannot happen while every writer of a status locks first; if it does, nothing of the group may hold.
         return Err(sea_orm::DbErr::RecordNotUpdated.into());
     }
     Ok(())
+}
+
+fn waits_anew(before: Status, after: Status) -> bool {
+    after.is_waiting() && (before, after) != (Status::Queued, Status::Queued)
 }
 
 /// Keeps `email_failures` in step with FAILED.

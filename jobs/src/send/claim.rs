@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use entity::address::Mailbox;
 use entity::{Status, content, email};
 use sea_orm::{ActiveEnum, DatabaseTransaction, QueryResult, Value};
@@ -66,7 +66,8 @@ pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Claims> {
     }
     let holds = if any_hold { Holds::load(&tx, facts.now).await? } else { Holds::default() };
     let list = List::ask(&tx, &ctx.store, facts.now, ctx.settings.sandbox, keys_of(&candidates)).await?;
-    let until = facts.now + ctx.timing.lease;
+    // To the microsecond, as it will be read back.
+    let until = (facts.now + ctx.timing.lease).trunc_subsecs(6);
 
     let before: HashMap<Uuid, Row> = candidates.iter().map(|c| (c.claimed.row.id, c.claimed.row.clone())).collect();
     let mut after = before.clone();
