@@ -303,7 +303,7 @@ async fn fly(ctx: Arc<Context>, members: Arc<Vec<Arc<Admission>>>) -> Result<Vec
     for (email, _) in &fresh {
         deltas.add(email.lane, email.scope, tally::column(email.status), 1);
     }
-    deltas.store(&tx, &ctx.store, Shard::Accept, ctx.shard_of_process).await?;
+    deltas.store(&tx, &ctx, Shard::Accept).await?;
     tx.commit().await?;
     let mut lanes: Vec<_> = fresh.iter().filter(|(e, _)| e.status == Status::Queued).map(|(e, _)| e.lane).collect();
     lanes.sort_unstable();

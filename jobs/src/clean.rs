@@ -119,7 +119,7 @@ pub(crate) async fn remove(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone
         deltas.add(one.lane, one.scope, tally::column(one.status), -1);
         deltas.add(one.lane, one.scope, tally::CLEANED, 1);
     }
-    deltas.store(tx, store, Shard::Control, ctx.shard_of_process).await
+    deltas.store(tx, ctx, Shard::Control).await
 }
 
 async fn release_contents(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone]) -> Result<()> {

@@ -4,6 +4,7 @@
 //! decided by the pure table in [`transition`], and the rows, the attempt history, the list of failures and the tallies
 //! change together. Tally deltas come from rows that moved, never from intentions, so counts equal rows at every commit.
 
+mod posting;
 #[cfg(test)]
 mod tests;
 pub mod transition;
@@ -11,15 +12,16 @@ pub mod transition;
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::TimeDelta;
-use entity::{Outcome, Priority, Status, attempt, tally};
-use sea_orm::{ActiveEnum, ConnectionTrait, DatabaseTransaction, QueryResult, Value};
+use entity::{Outcome, Status, attempt};
+use sea_orm::{ActiveEnum, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
+pub use posting::{Deltas, forget_failures, post};
 pub use transition::{Cause, Effect, Facts, Handed, Refusal, Row, Settlement};
 
 use crate::error::Result;
 use crate::rows::Rows;
-use crate::store::{Store, execute, rows};
+use crate::store::{Store, rows};
 use crate::{Context, hold, suppress};
 
 /// One cause for one email.
@@ -45,6 +47,13 @@ pub enum Shard {
     Claim = 1,
     Settle = 2,
     Control = 3,
+}
+
+impl Shard {
+    /// The counters' column: each process has its own four.
+    fn of(self, ctx: &Context) -> i16 {
+        ctx.shard_of_process * 4 + self as i16
+    }
 }
 
 /// The columns of a [`Row`], for a select with the alias `q`.
@@ -117,8 +126,7 @@ pub async fn apply(
         }
         answers.push(answer.map(|effect| Moved { before, after: row.clone(), effect }));
     }
-    write(tx, ctx, shard, &locked, standing).await?;
-    record_attempts(tx, &ctx.store, history.into_values().collect()).await?;
+    post(tx, ctx, shard, &locked, standing, history.into_values().collect()).await?;
     Ok(answers)
 }
 
@@ -203,172 +211,4 @@ fn may_leave_unsent(cause: &Cause) -> bool {
         | Cause::Cancel
         | Cause::Reschedule { .. } => false,
     }
-}
-
-/// Writes what changed, guarded by what was locked, with failures and tallies.
-pub async fn write(
-    tx: &DatabaseTransaction,
-    ctx: &Context,
-    shard: Shard,
-    before: &HashMap<Uuid, Row>,
-    after: HashMap<Uuid, Row>,
-) -> Result<()> {
-    let mut changed: Vec<(&Row, Row)> = after
-        .into_iter()
-        .filter_map(|(id, row)| before.get(&id).filter(|old| **old != row).map(|old| (old, row)))
-        .collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    changed.sort_unstable_by_key(|(_, row)| row.id);
-    update(tx, ctx, &changed).await?;
-    keep_failures(tx, ctx, &changed).await?;
-    let mut deltas = Deltas::default();
-    for (old, new) in &changed {
-        deltas.moved(old, new);
-    }
-    deltas.store(tx, &ctx.store, shard, ctx.shard_of_process).await
-}
-
-async fn update(tx: &DatabaseTransaction, ctx: &Context, changed: &[(&Row, Row)]) -> Result<()> {
-    let text = "UPDATE email_queue AS q SET status = v.status, fence = v.fence, attempts = v.attempts, due_at = v.due_at, \
-         lease_until = v.lease_until, resolve_at = v.resolve_at, send_at = v.send_at, cancel_requested = v.cancel_requested, \
-         acceptances = v.acceptances, last_error = v.last_error, provider_id = v.provider_id, omitted = v.omitted, \
-         first_try_at = v.first_try_at, sent_at = v.sent_at, finished_at = v.finished_at, updated_at = $1, \
-         fed_at = CASE WHEN v.rest THEN NULL ELSE q.fed_at END \
-         FROM {rows} AS v WHERE q.id = v.id AND q.status = v.was AND q.fence = v.was_fence";
-    let new = || changed.iter().map(|(_, row)| row);
-    let values = Rows::new()
-        .uuid("id", new().map(|r| r.id))
-        .int("was", changed.iter().map(|(old, _)| old.status.to_value()))
-        .int("was_fence", changed.iter().map(|(old, _)| old.fence))
-        .int("status", new().map(|r| r.status.to_value()))
-        .int("fence", new().map(|r| r.fence))
-        .int("attempts", new().map(|r| r.attempts))
-        .time("due_at", new().map(|r| r.due_at))
-        .time("lease_until", new().map(|r| r.lease_until))
-        .time("resolve_at", new().map(|r| r.resolve_at))
-        .time("send_at", new().map(|r| r.send_at))
-        .flag("cancel_requested", new().map(|r| r.cancel_requested))
-        .int("acceptances", new().map(|r| r.acceptances))
-        .text("last_error", new().map(|r| r.last_error.clone()))
-        .text("provider_id", new().map(|r| r.provider_id.clone()))
-        .text("omitted", new().map(|r| r.omitted.clone()))
-        .time("first_try_at", new().map(|r| r.first_try_at))
-        .time("sent_at", new().map(|r| r.sent_at))
-        .time("finished_at", new().map(|r| r.finished_at))
-        // An email that waits anew, or for another time, is not fed: the feeder may ring for it as soon as it is due.
-        .flag("rest", changed.iter().map(|(old, r)| waits_anew(old.status, r.status)));
-    let result = execute(tx, ctx.store.sql_rows(text, [Value::from(ctx.clock.now())], values)).await?;
-    if result.rows_affected() != changed.len() as u64 {
-        // Cannot happen while every writer of a status locks first; if it does, nothing of the group may hold.
-        return Err(sea_orm::DbErr::RecordNotUpdated.into());
-    }
-    Ok(())
-}
-
-fn waits_anew(before: Status, after: Status) -> bool {
-    after.is_waiting() && (before, after) != (Status::Queued, Status::Queued)
-}
-
-/// Keeps `email_failures` in step with FAILED.
-async fn keep_failures(tx: &DatabaseTransaction, ctx: &Context, changed: &[(&Row, Row)]) -> Result<()> {
-    let failed = |row: &Row| row.status == Status::Failed;
-    let gone: Vec<Uuid> = changed.iter().filter(|(old, new)| failed(old) && !failed(new)).map(|(_, r)| r.id).collect();
-    if !gone.is_empty() {
-        let text = "DELETE FROM email_failures WHERE email_id {ids}";
-        execute(tx, ctx.store.sql_ids(text, [], gone)).await?;
-    }
-    let come: Vec<&Row> = changed.iter().filter(|(old, new)| !failed(old) && failed(new)).map(|(_, r)| r).collect();
-    if !come.is_empty() {
-        let text = "INSERT INTO email_failures (email_id, scope, lane, cause, failed_at) \
-                    SELECT v.id, v.scope, v.lane, v.cause, $1 FROM {rows} AS v WHERE true ON CONFLICT (email_id) DO NOTHING";
-        let values = Rows::new()
-            .uuid("id", come.iter().map(|r| r.id))
-            .int("scope", come.iter().map(|r| r.scope))
-            .int("lane", come.iter().map(|r| r.lane.to_value()))
-            .text("cause", come.iter().map(|r| group_of(r.last_error.as_deref().unwrap_or("unknown"))));
-        execute(tx, ctx.store.sql_rows(text, [Value::from(ctx.clock.now())], values)).await?;
-    }
-    Ok(())
-}
-
-/// Mailgun's words without what is particular to one email (addresses, ids, numbers), so that equal causes group.
-fn group_of(words: &str) -> String {
-    words
-        .split_whitespace()
-        .map(
-            |word| {
-                if word.contains('@') || word.chars().filter(char::is_ascii_digit).count() > 3 { "…" } else { word }
-            },
-        )
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-async fn record_attempts(tx: &DatabaseTransaction, store: &Store, history: Vec<attempt::Model>) -> Result<()> {
-    if history.is_empty() {
-        return Ok(());
-    }
-    // A report may come after the lease ran out: it knows better.
-    let text = "INSERT INTO email_attempts (email_id, fence, outcome, http_status, error, started_at, finished_at, retry_at) \
-         SELECT v.id, v.fence, v.outcome, v.http_status, v.error, v.started_at, v.finished_at, v.retry_at FROM {rows} AS v \
-         WHERE true ON CONFLICT (email_id, fence) DO UPDATE SET outcome = excluded.outcome, http_status = excluded.http_status, \
-         error = excluded.error, started_at = excluded.started_at, finished_at = excluded.finished_at, retry_at = excluded.retry_at";
-    let values = Rows::new()
-        .uuid("id", history.iter().map(|a| a.email_id))
-        .int("fence", history.iter().map(|a| a.fence))
-        .int("outcome", history.iter().map(|a| a.outcome.to_value()))
-        .maybe_int("http_status", history.iter().map(|a| a.http_status.map(i64::from)))
-        .text("error", history.iter().map(|a| a.error.clone()))
-        .time("started_at", history.iter().map(|a| a.started_at))
-        .time("finished_at", history.iter().map(|a| a.finished_at))
-        .time("retry_at", history.iter().map(|a| a.retry_at));
-    execute(tx, store.sql_rows(text, [], values)).await?;
-    Ok(())
-}
-
-/// Changes of counters, gathered while rows move and stored with them.
-#[derive(Debug, Default)]
-pub struct Deltas(BTreeMap<(i16, i32, i16), i64>);
-
-impl Deltas {
-    /// Adds `n` to a counter.
-    pub fn add(&mut self, lane: Priority, scope: i32, status: i16, n: i64) {
-        *self.0.entry((lane.to_value(), scope, status)).or_default() += n;
-    }
-
-    /// An email moved.
-    pub fn moved(&mut self, old: &Row, new: &Row) {
-        if old.status != new.status {
-            self.add(old.lane, old.scope, tally::column(old.status), -1);
-            self.add(new.lane, new.scope, tally::column(new.status), 1);
-        }
-    }
-
-    /// Stores them, the keys in order.
-    pub async fn store(self, tx: &impl ConnectionTrait, store: &Store, shard: Shard, process: i16) -> Result<()> {
-        let deltas: Vec<_> = self.0.into_iter().filter(|(_, n)| *n != 0).collect();
-        if deltas.is_empty() {
-            return Ok(());
-        }
-        let text = "INSERT INTO email_tallies (lane, scope, status, shard, n) \
-                    SELECT v.lane, v.scope, v.status, $1, v.n FROM {rows} AS v WHERE true ORDER BY v.lane, v.scope, v.status \
-                    ON CONFLICT (lane, scope, status, shard) DO UPDATE SET n = email_tallies.n + excluded.n";
-        let values = Rows::new()
-            .int("lane", deltas.iter().map(|((lane, _, _), _)| *lane))
-            .int("scope", deltas.iter().map(|((_, scope, _), _)| *scope))
-            .int("status", deltas.iter().map(|((_, _, status), _)| *status))
-            .int("n", deltas.iter().map(|(_, n)| *n));
-        let shard = process * 4 + shard as i16;
-        execute(tx, store.sql_rows(text, [Value::from(shard)], values)).await?;
-        Ok(())
-    }
-}
-
-/// Removes `email_failures` rows of emails that leave the queue altogether.
-pub async fn forget_failures(tx: &DatabaseTransaction, store: &Store, ids: Vec<Uuid>) -> Result<()> {
-    let text = "DELETE FROM email_failures WHERE email_id {ids}";
-    execute(tx, store.sql_ids(text, [], ids)).await?;
-    Ok(())
 }

@@ -8,6 +8,7 @@
 
 pub mod accept;
 pub mod backoff;
+mod batch;
 pub mod breaker;
 pub mod bulk;
 pub mod clean;

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use entity::{Priority, Status, breaker, hold, tally};
-use sea_orm::{ActiveEnum, DatabaseTransaction, Value};
+use sea_orm::{ActiveEnum, Value};
 use uuid::Uuid;
 
 use crate::Context;
 use crate::error::Result;
 use crate::hold::{Holds, Leave};
-use crate::ledger::Shard;
 use crate::rows::Rows;
 use crate::scope::Scope;
 use crate::store::{execute, rows};
@@ -221,23 +220,6 @@ async fn oldest_due(ctx: &Context, open: &[Waiting]) -> Result<[Option<DateTime<
         }
     }
     Ok(oldest)
-}
-
-/// Counts emails that Mailgun just accepted, in the transaction that settles them.
-///
-/// # Errors
-/// The database's own.
-pub async fn count_sent(tx: &DatabaseTransaction, ctx: &Context, n: u64) -> Result<()> {
-    if n == 0 {
-        return Ok(());
-    }
-    let text = "INSERT INTO email_rates (minute, shard, n) VALUES ($1, $2, $3) \
-                ON CONFLICT (minute, shard) DO UPDATE SET n = email_rates.n + excluded.n";
-    let minute = ctx.clock.now().timestamp().div_euclid(60);
-    let shard = ctx.shard_of_process * 4 + Shard::Settle as i16;
-    let values = [Value::from(minute), Value::from(shard), Value::from(n as i64)];
-    execute(tx, ctx.store.sql(text, values)).await?;
-    Ok(())
 }
 
 /// Forgets rates older than two hours. Answers how many rows went.

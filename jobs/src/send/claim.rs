@@ -90,7 +90,7 @@ pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Claims> {
             }
         }
     }
-    ledger::write(&tx, ctx, Shard::Claim, &before, after).await?;
+    ledger::post(&tx, ctx, Shard::Claim, &before, after, Vec::new()).await?;
     rest(&tx, ctx, held).await?;
     Ok(match tx.commit().await {
         Ok(()) => Claims::Stored(passed),

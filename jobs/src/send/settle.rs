@@ -19,7 +19,6 @@ use crate::error::Result;
 use crate::group::{Group, Manner};
 use crate::hold::{Cover, domain_key, place};
 use crate::ledger::{self, Cause, Effect, Handed, Move, Moved, Refusal, Settlement, Shard};
-use crate::stats;
 use crate::verdict::{BreakerKey, HoldScope, Verdict};
 
 /// Settling, as a group commit with one flight: several would only queue on the same counters.
@@ -186,8 +185,6 @@ async fn refused_before(ctx: &Context, id: Uuid) -> Result<bool> {
 async fn fly(ctx: Arc<Context>, moves: Arc<Vec<Move>>) -> Result<Vec<Result<Moved, Refusal>>> {
     let tx = ctx.store.begin().await?;
     let answers = ledger::apply(&tx, &ctx, Shard::Settle, &moves).await?;
-    let accepted = |moved: &&Moved| !moved.before.status.is_accepted() && moved.after.status.is_accepted();
-    stats::count_sent(&tx, &ctx, answers.iter().flatten().filter(accepted).count() as u64).await?;
     tx.commit().await?;
     Ok(answers)
 }

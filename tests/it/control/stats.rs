@@ -58,9 +58,8 @@ async fn the_rate_counts_what_settles_in_all_processes() {
         let world = World::new(backend).await;
         let ctx = &world.ctx;
         for n in [3, 0, 4] {
-            let tx = ctx.store.begin().await.unwrap();
-            stats::count_sent(&tx, ctx, n).await.unwrap();
-            tx.commit().await.unwrap();
+            let ids = world.accept(n, draft()).await;
+            world.send(&ids).await;
         }
         let rate = stats::queue(ctx).await.unwrap().sent_per_minute;
         // A minute may turn between the two.
