@@ -13,4 +13,5 @@ mod api;
 mod control;
 mod harness;
 mod migrations;
+mod processes;
 mod send;

@@ -5,7 +5,7 @@ use tests::client::{Client, http};
 use tests::database::Backend;
 use tests::patience::{SOON, until_true};
 
-use super::{Served};
+use super::Served;
 
 on_both! {
     without_a_key_only_the_state_of_the_process_is_told
