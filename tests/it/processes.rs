@@ -1,6 +1,8 @@
 //! Our processes, on real servers, amid a thousand emails: killed, stopped, ended and started again, with what they stand on
 //! taken away under them. Whatever happens, no email is lost, none is doubled, and the numbers add up.
 
+mod bereft;
+mod ended;
 mod killed;
 mod together;
 
@@ -54,6 +56,14 @@ impl World {
     /// Several processes on PostgreSQL and Redis.
     async fn shared() -> Self {
         Self::on(Backend::Postgres.database().await, Some(Redis::start().await))
+    }
+
+    /// As this back end is run.
+    async fn of(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => Self::embedded(),
+            Backend::Postgres => Self::shared().await,
+        }
     }
 
     fn on(database: Database, redis: Option<Redis>) -> Self {

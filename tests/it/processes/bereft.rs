@@ -1,0 +1,74 @@
+//! What our processes stand on goes away under them and comes back.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::client::letter;
+use tests::database::Postgres;
+use tests::mailgun::Reply;
+use tests::patience::{SOON, until_true};
+use tests::redis::Redis;
+
+use super::{LONG, Served, World};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_may_be_lost_and_wiped_amid_the_sending() {
+    let world = World::shared().await;
+    let redis = world.redis.as_ref().unwrap();
+    world.mailgun.answer(|_| Reply::Ok.after(Duration::from_millis(20)));
+    let front = world.front().await;
+    let workers = [world.work("one").await, world.work("two").await];
+    let ids = front.take(1_000).await;
+    let accepted = |n| world.mailgun.until("it to be busy", LONG, move |state| state.accepted() >= n);
+    accepted(200).await;
+    redis.stop();
+    accepted(500).await;
+    redis.start_again().await;
+    accepted(700).await;
+    redis.wipe().await;
+    assert!(world.mailgun.accepted() < 1_000, "it was wiped amid the sending");
+    world.assert_each_sent_once(&front.client, &ids, 0).await;
+    for worker in &workers {
+        let returned = |lines: Vec<String>| lines.iter().filter(|line| line.contains("Redis carries")).count() >= 2;
+        until_true("the worker to return to Redis", SOON, async || returned(worker.output())).await;
+    }
+}
+
+/// It crashes, stays away for a while, and is restarted in order later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_may_be_restarted_amid_the_sending() {
+    let postgres = Postgres::start().await;
+    let world = World::on(postgres.database().await, Some(Redis::start().await));
+    world.mailgun.answer(|_| Reply::Ok.after(Duration::from_millis(20)));
+    let served = [world.serve("one").await, world.serve("two").await];
+    let ids = served[0].take(1_000).await;
+    let accepted = |n| world.mailgun.until("it to be busy", LONG, move |state| state.accepted() >= n);
+    accepted(200).await;
+    postgres.kill().await;
+    for each in &served {
+        assert_says_that_it_can_not(each).await;
+    }
+    postgres.start_again().await;
+    for each in &served {
+        each.client.await_ready(SOON).await;
+    }
+    accepted(600).await;
+    postgres.restart().await;
+    assert!(world.mailgun.accepted() < 1_000, "it was restarted amid the sending");
+    world.assert_each_sent_once(&served[1].client, &ids, 0).await;
+}
+
+/// Neither ready nor able to answer, and it says so in its own words.
+async fn assert_says_that_it_can_not(served: &Served) {
+    let not_ready = async || served.client.get("/health/ready").await.is_ok_and(|(status, _)| status == 503);
+    until_true("the process not to be ready", SOON, not_ready).await;
+    let send = "mutation($input: SendEmailInput!) { sendEmail(input: $input) { email { id } } }";
+    let documents = [("{ queueStats { waiting } }", json!({})), (send, json!({ "input": letter("bob@example.org") }))];
+    for (document, variables) in documents {
+        let answer = served.client.try_query(document, variables).await.unwrap();
+        let codes: Vec<&Value> =
+            answer["errors"].as_array().unwrap().iter().map(|e| &e["extensions"]["code"]).collect();
+        assert_eq!(codes, ["UNAVAILABLE"], "{answer}");
+    }
+    assert_eq!(served.client.get("/health/live").await.unwrap().0, 200);
+}
