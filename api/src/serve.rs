@@ -3,6 +3,7 @@
 mod banner;
 mod sandboxed;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ const IDLE: Duration = Duration::from_secs(10);
 pub async fn serve(setup: Setup, works: bool) -> Result<(), Failure> {
     let life = Lifecycle::under_signals()?;
     let metrics = telemetry::metrics();
+    // First of all: where the address is taken, nothing may have begun, and no key may have been made that nobody sees.
+    let listener = listen(setup.listen).await?;
     let store = connect(&setup).await?;
     up_to_date(&store).await?;
     let sandbox = sandboxed::start(&setup, &life).await?;
@@ -55,7 +58,6 @@ pub async fn serve(setup: Setup, works: bool) -> Result<(), Failure> {
         playground: setup.mode.is_sandbox() || setup.database_file.is_some(),
         ctx,
     });
-    let listener = TcpListener::bind(setup.listen).await.map_err(|error| Failure::Listen(setup.listen, error))?;
     let at = listener.local_addr()?;
     let upkeep = app.metrics.clone().map(|handle| {
         tokio::spawn(async move {
@@ -133,20 +135,26 @@ pub async fn migrate(setup: &Setup) -> Result<(), Failure> {
 /// Serves the sandbox alone.
 pub async fn sandbox(config: &Config) -> Result<(), Failure> {
     let life = Lifecycle::under_signals()?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| Failure::Listen(config.listen, error))?;
-    let key = config.mailgun_api_key.clone().unwrap_or_else(|| SecretString::from(sandboxed::KEY));
+    let listener = listen(config.listen).await?;
+    let key = config.mailgun_key().unwrap_or_else(|| SecretString::from(sandboxed::KEY));
     println!("a Mailgun that delivers nothing listens on http://{}", listener.local_addr()?);
     Ok(sandboxed::of(key).serve(listener, life.soft.clone()).await?)
 }
 
-/// Opens the database, and makes the directory it lies in.
+async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(at).await.map_err(|error| Failure::Listen(at, error))
+}
+
+/// Opens the database, and makes the directory that it or the keys lie in.
 pub async fn connect(setup: &Setup) -> Result<Store, Failure> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&setup.data_dir)
-        .map_err(|error| Failure::DataDir(setup.data_dir.clone(), error))?;
+    if setup.uses_data_dir() {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&setup.data_dir)
+            .map_err(|error| Failure::DataDir(setup.data_dir.clone(), error))?;
+    }
     Ok(Store::connect(&setup.database_url).await?)
 }
 

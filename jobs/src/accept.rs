@@ -3,7 +3,7 @@
 
 pub mod draft;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +12,7 @@ use entity::sealed::DataKey;
 use entity::{Status, content, email, tally};
 use futures::future::FutureExt;
 use sea_orm::{ActiveEnum, DatabaseTransaction, EntityTrait, Value};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub use draft::{Checked, Complaint, Draft};
@@ -42,6 +43,8 @@ pub enum Answer {
     Conflict,
     /// It can't be taken as it is.
     Refused(Vec<Complaint>),
+    /// The database took others of the call, but not this one; the same key may be used again.
+    NotStored(Error),
 }
 
 /// A member of the group: everything made before, so that it can be flown again.
@@ -67,6 +70,14 @@ enum Admitted {
     Conflict,
 }
 
+/// A draft of a call, on its way.
+enum Waiting {
+    Refused(Vec<Complaint>),
+    First(Arc<Admission>, oneshot::Receiver<Result<Admitted>>),
+    /// Its key stands for an earlier draft of the same call.
+    Again(Arc<Admission>),
+}
+
 impl Accept {
     /// Starts taking in.
     pub fn start(ctx: Arc<Context>) -> Self {
@@ -80,7 +91,7 @@ impl Accept {
     /// idempotency keys they carry.
     ///
     /// # Errors
-    /// When the database can't store them: then none that has no answer is accepted, and the same keys may be used again.
+    /// When the database could store none of them: the same keys may be used again.
     pub async fn take(&self, api_key: Uuid, drafts: Vec<Draft>) -> Result<Vec<Answer>> {
         let now = self.ctx.clock.now();
         let mut contents = Contents::default();
@@ -92,32 +103,60 @@ impl Accept {
         let pairs: Vec<_> =
             checked.iter().flatten().map(|(mail, _)| (mail.campaign, mail.sending_domain.clone())).collect();
         let mut scopes = self.ctx.scopes.ids(&self.ctx.store, &pairs).await?.into_iter();
+        let mut keys = HashSet::new();
         let mut waiting = Vec::with_capacity(checked.len());
         for one in checked {
             waiting.push(match one {
-                Err(complaints) => Err(complaints),
+                Err(complaints) => Waiting::Refused(complaints),
                 Ok((mail, idempotency)) => {
                     let scope = scopes.next().unwrap_or_default();
                     let member = Arc::new(self.admission(mail, scope, idempotency, &mut contents, now)?);
-                    Ok((member.clone(), self.group.send(member)?))
+                    let key = member.idempotency.as_ref().map(|own| own.key.clone());
+                    if key.is_none_or(|key| keys.insert(key)) {
+                        Waiting::First(member.clone(), self.group.send(member)?)
+                    } else {
+                        Waiting::Again(member)
+                    }
                 }
             });
         }
-        let mut answers = Vec::with_capacity(waiting.len());
-        for one in waiting {
-            answers.push(match one {
-                Err(complaints) => Answer::Refused(complaints),
-                Ok((member, answer)) => self.answer(&member, answer.await.unwrap_or(Err(Error::FlightLost))?),
-            });
+        let mut answers = self.answers(waiting).await;
+        // An error of some is theirs; an error of all is the call's.
+        if answers.iter().all(|answer| matches!(answer, Answer::NotStored(_) | Answer::Refused(_)))
+            && let Some(at) = answers.iter().position(|answer| matches!(answer, Answer::NotStored(_)))
+            && let Answer::NotStored(error) = answers.swap_remove(at)
+        {
+            return Err(error);
         }
         Ok(answers)
     }
 
-    fn answer(&self, member: &Admission, admitted: Admitted) -> Answer {
+    async fn answers(&self, waiting: Vec<Waiting>) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(waiting.len());
+        let mut again = Vec::new();
+        for one in waiting {
+            answers.push(match one {
+                Waiting::Refused(complaints) => Answer::Refused(complaints),
+                Waiting::First(member, answer) => Self::answer(&member, answer.await.unwrap_or(Err(Error::FlightLost))),
+                Waiting::Again(member) => {
+                    again.push((answers.len(), member));
+                    Answer::Conflict
+                }
+            });
+        }
+        // Two flights may pass each other: what repeats a key of its own call follows only now, so that the first one binds.
+        for (at, member) in again {
+            answers[at] = Self::answer(&member, self.group.put(member.clone()).await);
+        }
+        answers
+    }
+
+    fn answer(member: &Admission, admitted: Result<Admitted>) -> Answer {
         match admitted {
-            Admitted::Known(id) => Answer::Known(id),
-            Admitted::Conflict => Answer::Conflict,
-            Admitted::Stored { status, omitted, why } => {
+            Err(error) => Answer::NotStored(error),
+            Ok(Admitted::Known(id)) => Answer::Known(id),
+            Ok(Admitted::Conflict) => Answer::Conflict,
+            Ok(Admitted::Stored { status, omitted, why }) => {
                 let mut email = member.email.clone();
                 stand(&mut email, status, omitted, why);
                 Answer::Accepted(Box::new(email))

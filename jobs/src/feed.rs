@@ -105,14 +105,17 @@ impl Feeder {
         }
     }
 
-    /// The scopes in which something waits, by the tallies: those after the last served first.
+    /// The scopes in which something waits, by the tallies, and is due: those after the last served first. Campaigns of
+    /// tomorrow take no turn of today's.
     async fn open_scopes(&self) -> Result<Vec<i32>> {
-        let text = "SELECT scope FROM email_tallies WHERE lane = $1 AND status IN ($2, $3) GROUP BY scope \
-                    HAVING sum(n) > 0 ORDER BY scope";
+        let text = "SELECT t.scope FROM email_tallies t WHERE t.lane = $1 AND t.status IN ($2, $3) GROUP BY t.scope \
+                    HAVING sum(t.n) > 0 AND EXISTS (SELECT 1 FROM email_queue q WHERE q.lane = $1 AND q.scope = t.scope \
+                    AND q.due_at <= $4) ORDER BY t.scope";
         let values = [
             Value::from(self.lane.to_value()),
             Value::from(Status::Scheduled.to_value()),
             Value::from(Status::Queued.to_value()),
+            Value::from(self.ctx.clock.now()),
         ];
         let found = rows(self.ctx.store.by_key(), self.ctx.store.sql(text, values)).await?;
         let mut scopes: Vec<i32> = found.iter().map(|r| Ok(r.try_get("", "scope")?)).collect::<Result<_>>()?;
@@ -129,31 +132,49 @@ impl Feeder {
             return Ok(Vec::new());
         }
         let now = ctx.clock.now();
-        let holds = Holds::load(&tx, now).await?;
-        let mut turns: Vec<VecDeque<(Uuid, Status)>> = Vec::new();
+        let served = self.whose_turn(&tx, scopes, TURNS.min(want), now).await?;
+        let mut turns: Vec<VecDeque<(Uuid, Status)>> = Vec::with_capacity(served.len());
         let mut left = want;
-        let served: Vec<i32> = scopes.iter().copied().take(TURNS.min(want)).collect();
-        for (i, scope) in served.iter().enumerate() {
-            let known = ctx.scopes.get(&tx, &ctx.store, *scope).await?;
+        for (i, (scope, most)) in served.iter().enumerate() {
             let share = left.div_ceil(served.len() - i);
-            let most = match holds.over(self.lane, &known, &ctx.settings.transport(), now) {
-                Leave::Held { .. } => continue,
-                Leave::Open => share,
-                // Two, so that the gate can choose another than the last to look.
-                Leave::Probe(_) => share.min(2),
-            };
-            let due = self.due(&tx, *scope, now, horizon, most).await?;
+            let due = self.due(&tx, *scope, now, horizon, share.min(*most)).await?;
             left -= due.len();
-            if !due.is_empty() {
-                self.last = *scope;
-                turns.push(due.into());
-            }
+            turns.push(due.into());
+            self.last = *scope;
         }
         let chosen = in_turns(turns);
         self.promote(&tx, &chosen).await?;
         self.note(&tx, now, &chosen).await?;
         tx.commit().await?;
         Ok(chosen.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// The first `turns` scopes that no hold keeps, each with how many of its emails may go now. What is held takes nobody's
+    /// turn.
+    async fn whose_turn(
+        &self,
+        tx: &DatabaseTransaction,
+        scopes: &[i32],
+        turns: usize,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(i32, usize)>> {
+        let ctx = &self.ctx;
+        let holds = Holds::load(tx, now).await?;
+        let transport = ctx.settings.transport();
+        let mut served = Vec::new();
+        for scope in scopes {
+            if served.len() == turns {
+                break;
+            }
+            let known = ctx.scopes.get(tx, &ctx.store, *scope).await?;
+            match holds.over(self.lane, &known, &transport, now) {
+                Leave::Held { .. } => {}
+                Leave::Open => served.push((*scope, usize::MAX)),
+                // Two, so that the gate can choose another than the last to look.
+                Leave::Probe(_) => served.push((*scope, 2)),
+            }
+        }
+        Ok(served)
     }
 
     /// Whether this process may feed the lane now. To lose a round's notes costs a bell rung twice, so they need not wait for

@@ -64,7 +64,14 @@ impl Holds {
 
     /// Whether emails of a lane and scope may leave by the way `transport` at `now`. A pause outranks a probe.
     pub fn over(&self, lane: Priority, scope: &Scope, transport: &str, now: DateTime<Utc>) -> Leave {
-        if let Some(hold) = self.holds.iter().find(|h| covers(h, lane, scope)) {
+        let campaign = scope.campaign.map(|id| id.to_string());
+        let subject = |kind| match kind {
+            Kind::Queue => Some(""),
+            Kind::Priority => Some(lane.name()),
+            Kind::Campaign => campaign.as_deref(),
+            Kind::Domain => Some(scope.domain.as_str()),
+        };
+        if let Some(hold) = self.holds.iter().find(|h| subject(h.kind) == Some(&h.subject)) {
             return Leave::Held { why: words(hold), until: hold.until };
         }
         let domain = domain_key(&scope.domain);
@@ -89,15 +96,6 @@ impl Holds {
 /// The key of a sending domain's breaker.
 pub fn domain_key(domain: &str) -> String {
     format!("domain:{domain}")
-}
-
-fn covers(hold: &hold::Model, lane: Priority, scope: &Scope) -> bool {
-    match hold.kind {
-        Kind::Queue => true,
-        Kind::Priority => hold.subject == lane.name(),
-        Kind::Campaign => scope.campaign.is_some_and(|id| hold.subject == id.to_string()),
-        Kind::Domain => hold.subject == scope.domain,
-    }
 }
 
 /// Why a hold holds, in words.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::mailer::{Lease, Mailer};
-use claim::Claims;
+use claim::{Claimed, Claims};
 use room::{Room, Slot};
 use settle::Settle;
 
@@ -85,18 +85,7 @@ impl Sender {
         // Measured before the claim: the database's lease ends later than this one, never earlier.
         let lease = Lease::starting_now(timing.lease, timing.lease_margin);
         let ids: Vec<Uuid> = picked.iter().map(|(id, _)| *id).collect();
-        let claimed = match claim::claim(&self.ctx, &ids).await {
-            Ok(Claims::Stored(claimed)) => claimed,
-            Ok(Claims::Doubtful(claimed, error)) => {
-                tracing::warn!(cause = %error, emails = claimed.len(), "A claim's commit gave no answer; what it may have claimed is given back");
-                futures::future::join_all(claimed.iter().map(|email| self.settle.give_back(email))).await;
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(cause = %error, emails = ids.len(), "A claim failed; its emails wait for the next bell");
-                return;
-            }
-        };
+        let claimed = self.claim(&ids).await;
         let mut slots: std::collections::HashMap<Uuid, Slot> = picked.into_iter().collect();
         for email in claimed {
             let Some(slot) = slots.remove(&email.row.id) else { continue };
@@ -106,6 +95,38 @@ impl Sender {
                 sender.settle.report(&email, report).await;
                 drop(slot);
             });
+        }
+    }
+
+    /// Claims together; when the database refuses that for good, one by one, so that an email it can't take keeps nobody
+    /// else back.
+    async fn claim(&self, ids: &[Uuid]) -> Vec<Claimed> {
+        let error = match claim::claim(&self.ctx, ids).await {
+            Ok(claims) => return self.sure(claims).await,
+            Err(error) => error,
+        };
+        tracing::warn!(cause = %error, emails = ids.len(), "A claim failed; its emails wait for the next bell");
+        let mut claimed = Vec::new();
+        if ids.len() > 1 && !error.is_transient() {
+            for id in ids {
+                match claim::claim(&self.ctx, &[*id]).await {
+                    Ok(claims) => claimed.extend(self.sure(claims).await),
+                    Err(error) => tracing::error!(email.id = %id, cause = %error, "An email can't be claimed"),
+                }
+            }
+        }
+        claimed
+    }
+
+    /// What is certainly this worker's. What may be is given back: nothing is handed over on a guess.
+    async fn sure(&self, claims: Claims) -> Vec<Claimed> {
+        match claims {
+            Claims::Stored(claimed) => claimed,
+            Claims::Doubtful(claimed, error) => {
+                tracing::warn!(cause = %error, emails = claimed.len(), "A claim's commit gave no answer; it is given back");
+                futures::future::join_all(claimed.iter().map(|email| self.settle.give_back(email))).await;
+                Vec::new()
+            }
         }
     }
 }

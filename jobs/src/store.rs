@@ -167,7 +167,8 @@ fn options(url: &str, most: u32, wait: Duration) -> ConnectOptions {
         .min_connections(1)
         .acquire_timeout(wait)
         .sqlx_logging(false)
-        .test_before_acquire(false)
+        // Under load a dead connection is found by its next user, who tries again; after a rest it is found before.
+        .test_before_acquire_if_idle_for(Duration::from_secs(1))
         .connect_lazy(true);
     options
 }

@@ -20,7 +20,7 @@ struct Served {
     client: Client,
     url: String,
     // Before what it works on, so that it ends first.
-    process: Process,
+    _process: Process,
     data: Scratch,
     database: Database,
 }
@@ -32,7 +32,7 @@ impl Served {
         let url = address(&process).await;
         let client = Client::new(&url, KEY);
         client.await_ready(SOON).await;
-        Self { client, url, process, data, database }
+        Self { client, url, _process: process, data, database }
     }
 
     /// Runs another command of the program on the same database, and answers what it printed.

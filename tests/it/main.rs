@@ -11,7 +11,14 @@ macro_rules! on_both {
 
 mod api;
 mod control;
+mod fairness;
+mod groups;
 mod harness;
+mod holds;
+mod leases;
 mod migrations;
 mod processes;
+mod outage;
+mod races;
+mod redis;
 mod send;

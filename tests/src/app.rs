@@ -1,16 +1,20 @@
 //! The jobs of a process without its outside: a database of its own, the engine, and a scripted Mailgun behind it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entity::sealed::Keyring;
-use entity::{Clock, Priority, Status, email};
+use entity::{Clock, Priority, Status, breaker, email};
 use jobs::accept::{Answer, Draft};
+use jobs::hold::{Holds, Leave};
 use jobs::lane::RedisSettings;
+use jobs::ledger::{self, Cause, Move, Moved, Refusal, Shard};
 use jobs::mailer::{Mailgun, PostLimits};
 use jobs::{Context, Engine, Settings, Store, Timing};
 use sea_orm::EntityTrait;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -29,6 +33,8 @@ pub struct Plan {
     pub hurry: u32,
     /// What the user would set.
     pub settings: Settings,
+    /// Whether it sends, or only takes in.
+    pub workers: bool,
 }
 
 impl Plan {
@@ -39,7 +45,14 @@ impl Plan {
             redis: None,
             hurry: 10,
             settings: Settings { domains: vec!["mg.example.com".into()], sandbox: false, ..Settings::default() },
+            workers: true,
         }
+    }
+
+    /// A process that takes in and leaves the sending to others.
+    pub fn without_workers(mut self) -> Self {
+        self.workers = false;
+        self
     }
 
     /// With doorbells through Redis.
@@ -81,24 +94,34 @@ pub const CALLER: Uuid = Uuid::from_u128(1);
 impl App {
     /// Starts it on an empty database, in front of a Mailgun that accepts everything.
     pub async fn start(plan: Plan) -> Self {
-        let database = Arc::new(plan.backend.database().await);
+        let database = plan.backend.database().await;
+        Self::start_over(plan, database).await
+    }
+
+    /// Starts it on this database, which may lie behind a [`crate::proxy::Proxy`].
+    pub async fn start_over(plan: Plan, database: Database) -> Self {
         let mailgun = Arc::new(FakeMailgun::start());
-        Self::open(plan, database, mailgun, Keyring::generate().to_text(), true).await
+        Self::open(plan, Arc::new(database), mailgun, Keyring::generate().to_text()).await
     }
 
     /// Another process on the same database and Mailgun.
     pub async fn another(&self, workers: bool) -> Self {
-        let plan = Plan { settings: self.plan.settings.clone(), ..self.plan };
-        Self::open(plan, self.database.clone(), self.mailgun.clone(), self.keys.clone(), workers).await
+        self.opened(workers).await
     }
 
-    async fn open(
-        plan: Plan,
-        database: Arc<Database>,
-        mailgun: Arc<FakeMailgun>,
-        keys: SecretString,
-        workers: bool,
-    ) -> Self {
+    /// Another process that works and will die: see [`Doomed::die`].
+    pub async fn doomed(&self) -> Doomed {
+        let runtime = Runtime::new().expect("a runtime");
+        let app = runtime.spawn(self.opened(true)).await.expect("it starts");
+        Doomed { app: Some(app), runtime: Some(runtime) }
+    }
+
+    fn opened(&self, workers: bool) -> impl Future<Output = Self> + Send + 'static {
+        let plan = Plan { settings: self.plan.settings.clone(), workers, ..self.plan };
+        Self::open(plan, self.database.clone(), self.mailgun.clone(), self.keys.clone())
+    }
+
+    async fn open(plan: Plan, database: Arc<Database>, mailgun: Arc<FakeMailgun>, keys: SecretString) -> Self {
         crate::install_tls();
         crate::show_logs();
         let store = Store::connect(&database.url).await.expect("the test's database opens");
@@ -119,7 +142,8 @@ impl App {
             db: 0,
             prefix: "test".into(),
         });
-        let engine = Engine::start(ctx.clone(), Arc::new(mailer), redis, workers).await.expect("the engine starts");
+        let engine =
+            Engine::start(ctx.clone(), Arc::new(mailer), redis, plan.workers).await.expect("the engine starts");
         Self { ctx, engine, mailgun, database, keys, plan }
     }
 
@@ -130,10 +154,19 @@ impl App {
 
     /// Takes `n` letters in, of one priority, each to an address of its own. Answers their ids.
     pub async fn send(&self, n: usize, lane: Priority) -> Vec<Uuid> {
+        self.send_each(n, |draft| draft.priority = Some(lane)).await
+    }
+
+    /// Takes `n` letters in, each changed so and to an address of its own. Answers their ids.
+    pub async fn send_each(&self, n: usize, change: impl Fn(&mut Draft)) -> Vec<Uuid> {
         let mut ids = Vec::with_capacity(n);
-        for chunk in (0..n).collect::<Vec<_>>().chunks(500) {
-            let drafts =
-                chunk.iter().map(|i| Draft { priority: Some(lane), ..letter(&format!("u{i}@example.org")) }).collect();
+        let mut letters = (0..n).map(|i| {
+            let mut draft = letter(&format!("u{i}@example.org"));
+            change(&mut draft);
+            draft
+        });
+        while ids.len() < n {
+            let drafts = letters.by_ref().take(500).collect();
             ids.extend(self.take(drafts).await.into_iter().map(|answer| accepted(answer).id));
         }
         ids
@@ -166,10 +199,65 @@ impl App {
     /// Waits until all of these stand there.
     pub async fn await_all(&self, ids: &[Uuid], status: Status, deadline: Duration) {
         let what = format!("{} emails to be {}", ids.len(), status.name());
-        until_true(&what, deadline, async || self.count(status).await >= ids.len() as u64).await;
-        for id in ids {
-            assert_eq!(self.email(*id).await.status, status, "{id}");
+        until_true(&what, deadline, async || {
+            // Counting is cheap; the rows are read when the number can be right.
+            self.count(status).await >= ids.len() as u64
+                && self.emails(ids).await.iter().all(|email| email.status == status)
+        })
+        .await;
+    }
+
+    /// All of these emails as they stand, in the order of `ids`.
+    pub async fn emails(&self, ids: &[Uuid]) -> Vec<email::Model> {
+        let all = email::Entity::find().all(self.ctx.store.write()).await.expect("the database answers");
+        let mut by_id: HashMap<Uuid, email::Model> = all.into_iter().map(|email| (email.id, email)).collect();
+        ids.iter().map(|id| by_id.remove(id).expect("the email is there")).collect()
+    }
+
+    /// Applies one cause in a transaction of its own.
+    pub async fn apply(&self, email: Uuid, cause: Cause) -> Result<Moved, Refusal> {
+        let tx = self.ctx.store.begin().await.expect("the database answers");
+        let moved =
+            ledger::apply(&tx, &self.ctx, Shard::Control, &[Move { email, cause }]).await.expect("it is applied");
+        tx.commit().await.expect("it is stored");
+        self.ctx.nudge(Priority::High);
+        self.ctx.nudge(Priority::Normal);
+        self.ctx.nudge(Priority::Low);
+        moved.into_iter().next().expect("one answer for one cause")
+    }
+
+    /// Runs statements that a test needs and the service does not.
+    pub async fn sql(&self, text: &str) {
+        use sea_orm::ConnectionTrait;
+        self.ctx.store.write().execute_unprepared(text).await.expect("the database takes it");
+    }
+
+    /// Why the email waits where it could leave; `None` when nothing holds it.
+    pub async fn held(&self, id: Uuid) -> Option<String> {
+        let (ctx, email) = (&self.ctx, self.email(id).await);
+        let now = ctx.clock.now();
+        let holds = Holds::load(ctx.store.write(), now).await.expect("the database answers");
+        let scope = ctx.scopes.get(ctx.store.write(), &ctx.store, email.scope).await.expect("its scope is there");
+        match holds.over(email.lane, &scope, &ctx.settings.transport(), now) {
+            Leave::Held { why, .. } => Some(why),
+            Leave::Open | Leave::Probe(_) => None,
         }
+    }
+
+    /// The breakers there are, open or not.
+    pub async fn breakers(&self) -> Vec<breaker::Model> {
+        breaker::Entity::find().all(self.ctx.store.write()).await.expect("the database answers")
+    }
+
+    /// Waits until a breaker is open and has let so many emails go ahead.
+    pub async fn await_probes(&self, probes: i32) {
+        let open = async || self.breakers().await.iter().any(|b| b.open && b.probes >= probes);
+        until_true(&format!("a breaker with {probes} probes"), SOON, open).await;
+    }
+
+    /// Every tally equals the rows it counts: to be asked when nobody writes.
+    pub async fn assert_ledger_equals_rows(&self) {
+        crate::ledger::assert_ledger_equals_rows(&self.ctx).await;
     }
 
     /// How many emails stand there, by the rows.
@@ -177,6 +265,32 @@ impl App {
         use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
         let filter = email::Column::Status.eq(status);
         email::Entity::find().filter(filter).count(self.ctx.store.read()).await.expect("the database answers")
+    }
+}
+
+/// A process that dies without a word: nothing is given back, nothing settled, its connections break.
+pub struct Doomed {
+    app: Option<App>,
+    runtime: Option<Runtime>,
+}
+
+impl Doomed {
+    /// As it is before its end.
+    pub fn app(&self) -> &App {
+        self.app.as_ref().expect("it lives until it is dropped")
+    }
+
+    /// It dies now.
+    pub fn die(self) {}
+}
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        // First whoever works, so that nobody sees a closed pool and acts on it.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+        self.app = None;
     }
 }
 

@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod mailgun;
 pub mod patience;
 pub mod process;
+pub mod proxy;
 pub mod redis;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

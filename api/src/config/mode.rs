@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::{Config, Nonsense, given, nonsense, secret, values};
+use super::{Config, Nonsense, given, nonsense, values};
 
 /// Mailgun's address, unless another is set.
 const MAILGUN: &str = "https://api.mailgun.net";
@@ -30,7 +30,7 @@ impl Mode {
     /// The sandbox starts by itself only when nothing names a database, a Redis or a Mailgun and nobody outside this machine
     /// can reach the service; everywhere else it must be asked for.
     pub(super) fn of(config: &Config) -> Result<Self, Nonsense> {
-        let key = secret(&config.mailgun_api_key);
+        let key = config.mailgun_key();
         match (given(&config.mailgun_api_base), key) {
             (Some(SANDBOX), Some(_)) => Err(nonsense(
                 "MAILGUN_API_KEY",

@@ -1,6 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
+use std::path::Path;
+use std::time::Duration;
+
 use clap::FromArgMatches;
+use jobs::Timing;
 
 use super::*;
 use crate::command::Cli;
@@ -145,8 +149,9 @@ fn postgresql_needs_a_keyring_that_all_processes_share_unless_nothing_is_real() 
     let postgres = "--database-url=postgres://mail:secret@db/mail";
     assert!(live(&[postgres]).unwrap_err().starts_with("CONTENT_KEYRING is needed with PostgreSQL"));
     assert!(matches!(live(&[postgres, KEYRING]).unwrap().keys, Keys::Given(_)));
+    assert!(!live(&[postgres, KEYRING]).unwrap().uses_data_dir(), "a process of a container may have no disk");
     let sandbox = setup(&[postgres, "--mailgun-api-base=sandbox"]).unwrap();
-    assert!(matches!(sandbox.keys, Keys::File(_)) && sandbox.database_file.is_none());
+    assert!(matches!(sandbox.keys, Keys::File(_)) && sandbox.database_file.is_none() && sandbox.uses_data_dir());
 }
 
 #[test]

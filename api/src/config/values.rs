@@ -42,6 +42,9 @@ pub fn policy(text: &str) -> Result<Policy, String> {
 }
 
 /// A domain in ASCII and lower case.
+///
+/// # Errors
+/// Why it is none, in words that follow its name.
 pub fn domain(text: &str) -> Result<String, String> {
     // A domain is what may stand behind the @ of an address: the same rules, the same words.
     let address = EmailAddress::parse(&format!("postmaster@{text}")).map_err(|why| why.to_string())?;

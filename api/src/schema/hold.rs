@@ -7,6 +7,8 @@ use entity::{Priority, scope};
 use jobs::hold::{Cover, Holds};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use crate::config;
+
 use super::asked::Asked;
 use super::count::int;
 use super::fault::Fault;
@@ -212,7 +214,7 @@ async fn cover(ctx: &jobs::Context, scope: Option<Scope>) -> Result<Result<Cover
             Kind::Campaign.read(&id).map(Cover::Campaign).ok_or_else(|| unknown("campaignId", "is no campaign's id"))
         }
         Some(Scope::Domain(text)) => {
-            let domain = text.trim().to_ascii_lowercase();
+            let Ok(domain) = config::domain(&text) else { return Ok(Err(unknown("domain", "is no domain"))) };
             // A pause of a misspelt domain would hold nothing and look as if it did.
             if ctx.settings.domains.contains(&domain) || has_sent(ctx, &domain).await? {
                 Ok(Cover::Domain(domain))

@@ -1,12 +1,13 @@
 //! Global ids: the kind of a thing and its UUID, so that an id names one thing in the whole service.
 
+use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, ID, Interface, Object};
-use futures::future::try_join_all;
 use uuid::Uuid;
 
 use super::asked::Asked;
 use super::email::Email;
 use super::fault::Fault;
+use super::loader::Emails;
 
 /// As many things as one call may ask for.
 const MOST: usize = 100;
@@ -61,7 +62,8 @@ pub struct NodeQueries;
 impl NodeQueries {
     /// The thing with this id; null when there is none.
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Option<Node>, Fault> {
-        find(ctx, &id).await
+        let Some(id) = Kind::Email.read(&id) else { return Ok(None) };
+        Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))
     }
 
     /// The things with these ids, each at its id's place; null where there is none. At most 100.
@@ -73,14 +75,15 @@ impl NodeQueries {
         if ids.len() > MOST {
             return Err(Fault::bad_input(format!("ids has {} entries; {MOST} are allowed", ids.len())));
         }
-        try_join_all(ids.iter().map(|id| find(ctx, id))).await
+        let emails = ctx.data_opt::<DataLoader<Emails>>().ok_or(Fault::Unattended)?;
+        let found = emails.load_many(ids.iter().filter_map(|id| Kind::Email.read(id))).await?;
+        let node = |id: &ID| found.get(&Kind::Email.read(id)?).cloned().map(email);
+        Ok(ids.iter().map(node).collect())
     }
 }
 
-async fn find(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Fault> {
-    let Some(id) = Kind::Email.read(id) else { return Ok(None) };
-    let found = jobs::find::email(&ctx.app()?.ctx, id).await?;
-    Ok(found.map(|email| Node::Email(Email::new(email))))
+fn email(row: entity::email::Model) -> Node {
+    Node::Email(Email::new(row))
 }
 
 #[cfg(test)]

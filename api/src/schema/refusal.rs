@@ -34,6 +34,9 @@ pub enum UserErrorCode {
     NotUnconfirmed,
     /// More than one call may ask for.
     LimitExceeded,
+    /// The database could not store this one, though others of the call: nothing of it is accepted, and the same may be
+    /// asked for again.
+    NotStored,
 }
 
 impl UserError {

@@ -28,7 +28,7 @@ fn ids(page: &Value) -> Vec<String> {
 async fn filled(backend: Backend) -> (Served, Vec<String>) {
     let served = Served::on(backend).await;
     let later = |n: usize| {
-        let to = if n % 2 == 0 { "even@example.org" } else { "odd@example.org" };
+        let to = if n.is_multiple_of(2) { "even@example.org" } else { "odd@example.org" };
         letter(json!({ "to": to, "sendAt": "2027-03-01T08:00:00Z" }))
     };
     let mut ids = served.client.send_emails((0..25).map(later).collect()).await;
@@ -96,6 +96,7 @@ async fn what_no_list_can_be_is_the_callers_mistake(backend: Backend) {
         json!({ "after": "nonsense" }),
         json!({ "filter": { "address": "nobody" } }),
         json!({ "filter": { "campaignId": "x" } }),
+        json!({ "filter": { "domain": "no domain" } }),
     ];
     for variables in cases {
         let answer = served.client.try_query(EMAILS, variables.clone()).await.unwrap();

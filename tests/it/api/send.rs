@@ -105,6 +105,9 @@ async fn everything_that_was_sent_is_read_back(backend: Backend) {
         transactional metadata tags sendAt deliverBy onUnconfirmed maxAttempts attempts { number } heldBy dueAt
         content { html text headers { name value } attachments { filename contentType size } } } } }";
     let mut node = served.client.query(asked, json!({ "id": id })).await["node"].take();
+    let several = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }";
+    let nodes = served.client.query(several, json!({ "ids": ["x", id, id, "email:x"] })).await;
+    assert_eq!(nodes["nodes"], json!([null, { "id": id }, { "id": id }, null]));
     for time in ["sendAt", "dueAt", "deliverBy"] {
         assert!(node[time].take().as_str().unwrap().starts_with("2027-03-0"), "{time}");
     }

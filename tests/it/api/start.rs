@@ -3,10 +3,12 @@
 use serde_json::json;
 use tests::child::Scratch;
 use tests::client::{Client, letter};
-use tests::patience::SOON;
+use tests::database::{Backend, Postgres};
+use tests::patience::{SOON, until};
 use tests::process::{Launch, Process};
+use tests::redis::Redis;
 
-use super::address;
+use super::{KEY, SEND, address, mailmind};
 
 fn bare() -> Launch {
     Launch::of(env!("CARGO_BIN_EXE_mailmind")).env("LISTEN", "127.0.0.1:0")
@@ -97,4 +99,44 @@ async fn the_schema_is_printed_without_anything_being_configured() {
     assert!(process.ended(SOON).await.success());
     let written = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.graphql")).unwrap();
     assert_eq!(process.output(), written.lines().collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_goes_away_is_said_and_waited_for() {
+    let postgres = Postgres::start().await;
+    let (data, database) = (Scratch::new("data"), postgres.database().await);
+    let process = mailmind(&["serve"], &data, &database).start();
+    let client = Client::new(&address(&process).await, KEY);
+    client.await_ready(SOON).await;
+    postgres.stop().await;
+    let (status, text) = client.get("/health/ready").await.unwrap();
+    assert_eq!(status, 503, "{text}");
+    let answer = client.try_query("{ queueStats { active } }", json!({})).await.unwrap();
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
+    postgres.start_again().await;
+    client.await_ready(SOON).await;
+    // "Please try again", says the service while connections of old times are still found broken.
+    let taken = until("an email to be taken again", SOON, async || {
+        let answer = client.try_query(SEND, json!({ "input": letter("bob@example.org") })).await.unwrap();
+        answer["data"]["sendEmail"]["email"]["id"].as_str().map(str::to_owned)
+    });
+    client.await_status(&taken.await, "SENT", SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_process_takes_another_sends() {
+    let (redis, data) = (Redis::start().await, Scratch::new("data"));
+    let database = Backend::Postgres.database().await;
+    let launch = |args: &[&str]| {
+        let launch = mailmind(args, &data, &database);
+        launch.env("REDIS_HOST", "127.0.0.1").env("REDIS_PORT", redis.port().to_string()).start()
+    };
+    let api = launch(&["serve", "--no-worker"]);
+    let client = Client::new(&address(&api).await, KEY);
+    client.await_ready(SOON).await;
+    let id = client.send_email(letter("bob@example.org")).await;
+    assert_eq!(client.status(&id).await, "QUEUED");
+    let worker = launch(&["work"]);
+    client.await_status(&id, "SENT", SOON).await;
+    assert!(worker.terminate(SOON).await.success() && api.terminate(SOON).await.success());
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use entity::{EmailAddress, Priority, Status};
 use jobs::filter::Filter;
 
+use crate::config::domain;
 use crate::schema::fault::Fault;
 use crate::schema::node::Kind;
 
@@ -34,6 +35,10 @@ pub struct DateTimeRange {
     until: Option<DateTime<Utc>>,
 }
 
+fn bad(field: &str, why: &str) -> Fault {
+    Fault::bad_input(format!("filter.{field} {why}"))
+}
+
 impl EmailFilter {
     /// The filter for `jobs`.
     pub fn read(self) -> Result<Filter, Fault> {
@@ -41,14 +46,14 @@ impl EmailFilter {
             None => None,
             Some(id) => {
                 let known = Kind::Campaign.read(id);
-                Some(known.ok_or_else(|| Fault::bad_input("filter.campaignId is no campaign's id"))?)
+                Some(known.ok_or_else(|| bad("campaignId", "is no campaign's id"))?)
             }
         };
         let range = self.created_at.unwrap_or_default();
         Ok(Filter {
             statuses: self.status.unwrap_or_default(),
             address_key: self.address.map(|address| address.key()),
-            domain: self.domain.map(|domain| domain.trim().to_ascii_lowercase()),
+            domain: self.domain.map(|text| domain(&text)).transpose().map_err(|why| bad("domain", &why))?,
             campaign,
             priority: self.priority,
             created_from: range.since,

@@ -105,6 +105,10 @@ fn email_or_errors(answer: Answer, known: &mut HashMap<Uuid, email::Model>) -> R
             None => Err(vec![key_error("stands for an email that was cleaned away since")]),
         },
         Answer::Conflict => Err(vec![key_error("stands for an email with another content")]),
+        Answer::NotStored(cause) => {
+            tracing::error!(%cause, "An email could not be stored though others of its call were");
+            Err(vec![UserError::at(&[], UserErrorCode::NotStored, "could not be stored; please send it again")])
+        }
         Answer::Refused(complaints) => Err(complaints.into_iter().map(UserError::complaint).collect()),
     }
 }
@@ -117,7 +121,7 @@ fn key_error(message: &str) -> UserError {
 async fn look_up(ctx: &Context<'_>, answers: &[Answer]) -> Result<HashMap<Uuid, email::Model>, Fault> {
     let ids = answers.iter().filter_map(|answer| match answer {
         Answer::Known(id) => Some(*id),
-        Answer::Accepted(_) | Answer::Conflict | Answer::Refused(_) => None,
+        Answer::Accepted(_) | Answer::Conflict | Answer::Refused(_) | Answer::NotStored(_) => None,
     });
     let ids: Vec<Uuid> = ids.collect();
     if ids.is_empty() {

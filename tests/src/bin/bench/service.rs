@@ -19,6 +19,8 @@ const CALL: u64 = 500;
 /// More than one, so that the service need not wait while this process writes the next.
 const CALLS_IN_FLIGHT: usize = 2;
 const API_KEY: &str = "bench-key-of-no-value-0123456789";
+/// 32 zero bytes: what it seals is of no value either.
+const KEYRING: &str = "bench:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// A running service with its servers.
 pub struct Service {
@@ -44,6 +46,7 @@ impl Service {
                 .env("MAILGUN_DOMAIN", "example.com")
                 .env("MAILGUN_BULK_CONCURRENCY", options.slots.to_string())
                 .env("LISTEN", &listen)
+                .env("CONTENT_KEYRING", KEYRING)
                 .env("ADMIN_API_KEY", API_KEY);
             match &redis {
                 Some(redis) => launch.env("REDIS_HOST", "127.0.0.1").env("REDIS_PORT", redis.port().to_string()),

@@ -1,0 +1,168 @@
+//! A way to PostgreSQL that can break at the worst moment: after a COMMIT was executed and before its answer arrives.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+use crate::database::Database;
+use crate::lock;
+
+/// Stands between a process and its database; it ends when dropped, and its connections with it.
+pub struct Proxy {
+    plan: Arc<Mutex<Plan>>,
+    listening: AbortHandle,
+}
+
+#[derive(Default)]
+struct Plan {
+    /// Part of a statement of the transactions whose COMMIT is to lose its answer.
+    mark: String,
+    left: usize,
+    cut: usize,
+}
+
+impl Proxy {
+    /// Stands before `database` and changes its URL to lead through the proxy.
+    ///
+    /// # Panics
+    /// When the database is not one of PostgreSQL's.
+    pub async fn before(mut database: Database) -> (Self, Database) {
+        let (head, rest) = database.url.split_once("@127.0.0.1:").expect("a URL of PostgreSQL");
+        let (port, name) = rest.split_once('/').expect("a URL with a database");
+        let port: u16 = port.parse().expect("a port");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port of our own");
+        let own = listener.local_addr().expect("a bound socket").port();
+        let url = format!("{head}@127.0.0.1:{own}/{name}");
+        database.url = url;
+        let plan = Arc::new(Mutex::new(Plan::default()));
+        let listening = tokio::spawn(listen(listener, port, plan.clone())).abort_handle();
+        (Self { plan, listening }, database)
+    }
+
+    /// The next `n` transactions with a statement that holds `mark` are committed, and their connections break before they
+    /// hear of it.
+    pub fn lose_commits(&self, n: usize, mark: &str) {
+        *lock(&self.plan) = Plan { mark: mark.to_owned(), left: n, cut: 0 };
+    }
+
+    /// How many answers were lost since [`Proxy::lose_commits`].
+    pub fn lost(&self) -> usize {
+        lock(&self.plan).cut
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+async fn listen(listener: TcpListener, port: u16, plan: Arc<Mutex<Plan>>) {
+    // Dropped with this future, and the connections with it.
+    let mut open = tokio::task::JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
+            open.spawn(carry(client, server, plan.clone()));
+        }
+        while open.try_join_next().is_some() {}
+    }
+}
+
+/// Carries one connection until either side ends it, or a COMMIT's answer is to be lost.
+async fn carry(client: TcpStream, server: TcpStream, plan: Arc<Mutex<Plan>>) {
+    // Small messages back and forth: waiting to fill a packet would cost each 40 ms.
+    client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).ok();
+    let ((from_client, mut to_client), (mut from_server, to_server)) = (client.into_split(), server.into_split());
+    let doomed = Arc::new(tokio::sync::Notify::new());
+    let questions = ask(from_client, to_server, plan.clone(), doomed.clone());
+    let answers = async {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            tokio::select! {
+                biased;
+                () = doomed.notified() => return executed(&mut from_server, &plan).await,
+                read = from_server.read(&mut buffer) => match read {
+                    Ok(n) if n > 0 && to_client.write_all(&buffer[..n]).await.is_ok() => {}
+                    _ => return,
+                },
+            }
+        }
+    };
+    tokio::select! {
+        () = questions => {}
+        () = answers => {}
+    }
+}
+
+/// Waits until the server has said that the COMMIT is done; nobody else hears it.
+async fn executed(from_server: &mut OwnedReadHalf, plan: &Mutex<Plan>) {
+    let mut said = Vec::new();
+    while !said.windows(7).any(|window| window == b"COMMIT\0") {
+        if !matches!(from_server.read_buf(&mut said).await, Ok(n) if n > 0) {
+            return;
+        }
+    }
+    lock(plan).cut += 1;
+}
+
+/// Carries the client's messages, reading along which statements its transactions hold.
+async fn ask(
+    mut from_client: OwnedReadHalf,
+    mut to_server: OwnedWriteHalf,
+    plan: Arc<Mutex<Plan>>,
+    doomed: Arc<tokio::sync::Notify>,
+) {
+    let mut statements: HashMap<Vec<u8>, String> = HashMap::new();
+    let (mut started, mut marked) = (false, false);
+    while let Some((kind, message)) = message(&mut from_client, started).await {
+        // The length stands first, also in front of what the message holds.
+        let body = &message[if started { 5 } else { 4 }..];
+        match kind {
+            // A question for TLS is followed by the real start.
+            b'\0' => started = !body.starts_with(&80_877_103_u32.to_be_bytes()),
+            b'P' => {
+                let (name, rest) = text(body);
+                statements.insert(name.to_vec(), String::from_utf8_lossy(text(rest).0).into_owned());
+            }
+            b'B' => {
+                let (_, rest) = text(body);
+                let mark = lock(&plan).mark.clone();
+                marked |= statements.get(text(rest).0).is_some_and(|statement| statement.contains(&mark));
+            }
+            b'Q' if body.starts_with(b"BEGIN") => marked = false,
+            b'Q' if body.starts_with(b"COMMIT") && marked => {
+                let mut plan = lock(&plan);
+                if plan.left > 0 {
+                    plan.left -= 1;
+                    doomed.notify_one();
+                }
+            }
+            _ => {}
+        }
+        if to_server.write_all(&message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The next message of the client's: its kind (none before the start) and all its bytes.
+async fn message(from_client: &mut OwnedReadHalf, started: bool) -> Option<(u8, Vec<u8>)> {
+    let kind = if started { from_client.read_u8().await.ok()? } else { b'\0' };
+    let length = from_client.read_u32().await.ok()?;
+    let mut message = if started { vec![kind] } else { Vec::new() };
+    message.extend(length.to_be_bytes());
+    let head = message.len();
+    message.resize(head + (length as usize).checked_sub(4)?, 0);
+    from_client.read_exact(&mut message[head..]).await.ok()?;
+    Some((kind, message))
+}
+
+/// A text that ends with a zero, and what follows it.
+fn text(body: &[u8]) -> (&[u8], &[u8]) {
+    let end = body.iter().position(|byte| *byte == 0).unwrap_or(body.len());
+    (&body[..end], body.get(end + 1..).unwrap_or_default())
+}
