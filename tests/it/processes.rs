@@ -2,8 +2,11 @@
 //! taken away under them. Whatever happens, no email is lost, none is doubled, and the numbers add up.
 
 mod bereft;
+mod clocks;
 mod ended;
 mod killed;
+mod size;
+mod stopped;
 mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,15 +180,17 @@ impl World {
 struct Served {
     process: Process,
     client: Client,
+    url: String,
 }
 
 impl Served {
     async fn start(launch: Launch) -> Self {
         let process = launch.start();
         let line = process.await_line("listens on http://", SOON).await;
-        let client = Client::new(&line[line.find("http://").unwrap()..], KEY);
+        let url = line[line.find("http://").unwrap()..].to_owned();
+        let client = Client::new(&url, KEY);
         client.await_ready(SOON).await;
-        Self { process, client }
+        Self { process, client, url }
     }
 
     /// Has it take `n` letters in, and answers their ids.
