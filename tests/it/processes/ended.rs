@@ -16,7 +16,8 @@ on_both! {
 
 async fn a_process_that_is_asked_to_end_finishes_what_is_open_and_gives_the_rest_back(backend: Backend) {
     let world = World::of(backend).await;
-    world.mailgun.answer(|_| Reply::Ok.after(Duration::from_secs(1)));
+    // Longer than anything else that a process waits for at its end.
+    world.mailgun.answer(|_| Reply::Ok.after(Duration::from_secs(5)));
     let served = world.serve("first").await;
     let ids = served.take(100).await;
     world.mailgun.until("hand-overs under way", LONG, |state| state.posts() >= state.accepted() + 3).await;
