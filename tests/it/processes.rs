@@ -128,6 +128,12 @@ impl World {
         self.mailgun.look(|state| state.messages().iter().filter(|message| is_from(name, &message.post)).count())
     }
 
+    /// Waits until Mailgun has accepted so many of a thousand emails.
+    async fn amid(&self, accepted: u64) {
+        self.mailgun.until("the sending to go on", LONG, |state| state.accepted() >= accepted).await;
+        assert!(self.mailgun.accepted() < 1_000, "not all were sent yet");
+    }
+
     /// A way into the database beside the processes.
     async fn context(&self) -> Arc<Context> {
         let store = Store::connect(&self.database.url).await.unwrap();

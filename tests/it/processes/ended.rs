@@ -40,8 +40,9 @@ async fn a_rolling_restart_is_noticed_by_no_email() {
     let world = World::shared().await;
     world.mailgun.answer(|_| Reply::Ok.after(Duration::from_millis(40)));
     let [mut leaving, mut staying] = [world.serve("one").await, world.serve("two").await];
-    let mut ids = leaving.take(600).await;
+    let mut ids = leaving.take(200).await;
     for name in ["three", "four", "five", "six"] {
+        ids.extend(staying.take(100).await);
         world.mailgun.until("it to be busy", LONG, |state| state.posts() > state.accepted()).await;
         let (ended, taken) = join(leaving.process.terminate(LONG), staying.take(100)).await;
         assert_eq!(ended.code(), Some(0), "{}", leaving.process.output().join("\n"));

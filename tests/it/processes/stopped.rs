@@ -15,7 +15,7 @@ const CLAIM: usize = 19;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_was_stopped_past_its_lease_posts_nothing_it_no_longer_holds() {
-    let world = World::shared().await.hurry(20);
+    let world = World::shared().await.hurry(10);
     world.mailgun.answer(|_| soon());
     let front = world.front().await;
     let sleeper = world.launch("sleeper", &["work"]).env("MAILGUN_BULK_CONCURRENCY", (CLAIM + 1).to_string()).start();
