@@ -70,14 +70,14 @@ impl Feeder {
     }
 
     async fn ring(&mut self) -> Result<Round, FeedError> {
-        let open = self.open_scopes().await?;
-        if open.is_empty() {
-            return Ok(Round::Done);
-        }
         let generation = self.lanes.generation();
         let depth = self.lanes.depth(self.lane).await?;
         let room = (TASKS * self.lanes.live_workers().await).saturating_sub(depth);
         if room == 0 {
+            return Ok(Round::Done);
+        }
+        let open = self.open_scopes().await?;
+        if open.is_empty() {
             return Ok(Round::Done);
         }
         let size = self.ctx.settings.slots.min(Deliver::MOST);

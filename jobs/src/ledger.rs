@@ -127,11 +127,8 @@ async fn lock(tx: &DatabaseTransaction, store: &Store, ids: impl Iterator<Item =
     let mut ids: Vec<Uuid> = ids.collect();
     ids.sort_unstable();
     ids.dedup();
-    let text = format!(
-        "SELECT {COLUMNS} FROM email_queue q WHERE q.id IN (SELECT v.id FROM {{rows}} AS v) ORDER BY q.id {}",
-        store.for_update()
-    );
-    let found = rows(tx, store.sql_rows(&text, [], Rows::new().uuid("id", ids))).await?;
+    let text = format!("SELECT {COLUMNS} FROM email_queue q WHERE q.id {{ids}} ORDER BY q.id {}", store.for_update());
+    let found = rows(tx, store.sql_ids(&text, [], ids)).await?;
     found.iter().map(|row| read_row(row).map(|row| (row.id, row))).collect()
 }
 
@@ -260,8 +257,8 @@ async fn update(tx: &DatabaseTransaction, ctx: &Context, changed: &[(&Row, Row)]
         .time("first_try_at", new().map(|r| r.first_try_at))
         .time("sent_at", new().map(|r| r.sent_at))
         .time("finished_at", new().map(|r| r.finished_at))
-        // An email that waits anew is not fed: the feeder may ring for it at once.
-        .flag("rest", changed.iter().map(|(old, r)| r.status.is_waiting() && old.status != Status::Queued));
+        // An email that waits anew, or for another time, is not fed: the feeder may ring for it as soon as it is due.
+        .flag("rest", changed.iter().map(|(old, r)| waits_anew(old.status, r.status)));
     let result = execute(tx, ctx.store.sql_rows(text, [Value::from(ctx.clock.now())], values)).await?;
     if result.rows_affected() != changed.len() as u64 {
         // Cannot happen while every writer of a status locks first; if it does, nothing of the group may hold.
@@ -270,13 +267,17 @@ async fn update(tx: &DatabaseTransaction, ctx: &Context, changed: &[(&Row, Row)]
     Ok(())
 }
 
+fn waits_anew(before: Status, after: Status) -> bool {
+    after.is_waiting() && (before, after) != (Status::Queued, Status::Queued)
+}
+
 /// Keeps `email_failures` in step with FAILED.
 async fn keep_failures(tx: &DatabaseTransaction, ctx: &Context, changed: &[(&Row, Row)]) -> Result<()> {
     let failed = |row: &Row| row.status == Status::Failed;
     let gone: Vec<Uuid> = changed.iter().filter(|(old, new)| failed(old) && !failed(new)).map(|(_, r)| r.id).collect();
     if !gone.is_empty() {
-        let text = "DELETE FROM email_failures WHERE email_id IN (SELECT v.id FROM {rows} AS v)";
-        execute(tx, ctx.store.sql_rows(text, [], Rows::new().uuid("id", gone))).await?;
+        let text = "DELETE FROM email_failures WHERE email_id {ids}";
+        execute(tx, ctx.store.sql_ids(text, [], gone)).await?;
     }
     let come: Vec<&Row> = changed.iter().filter(|(old, new)| !failed(old) && failed(new)).map(|(_, r)| r).collect();
     if !come.is_empty() {
@@ -367,7 +368,7 @@ impl Deltas {
 
 /// Removes `email_failures` rows of emails that leave the queue altogether.
 pub async fn forget_failures(tx: &DatabaseTransaction, store: &Store, ids: Vec<Uuid>) -> Result<()> {
-    let text = "DELETE FROM email_failures WHERE email_id IN (SELECT v.id FROM {rows} AS v)";
-    execute(tx, store.sql_rows(text, [], Rows::new().uuid("id", ids))).await?;
+    let text = "DELETE FROM email_failures WHERE email_id {ids}";
+    execute(tx, store.sql_ids(text, [], ids)).await?;
     Ok(())
 }

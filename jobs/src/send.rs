@@ -67,9 +67,7 @@ impl Sender {
                 picked = self.room.pick(MOST) => picked,
                 () = self.ctx.stop.cancelled() => return,
             };
-            for lane in self.room.thirsty() {
-                self.ctx.nudge(lane);
-            }
+            self.room.thirsty(&picked).into_iter().for_each(|lane| self.ctx.nudge(lane));
             let sender = self.clone();
             self.tasks.spawn(async move {
                 sender.send(picked).await;

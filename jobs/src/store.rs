@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::ArrayType;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, QueryResult,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
+
+use uuid::Uuid;
 
 use crate::rows::Rows;
 
@@ -43,6 +46,8 @@ impl Store {
         write.map_sqlx_postgres_opts(|o| {
             o.application_name("mailmind").options([
                 ("enable_seqscan", "off"),
+                ("enable_hashjoin", "off"),
+                ("enable_mergejoin", "off"),
                 // It would be tempted by the price of a forbidden scan to compile statements that take a millisecond.
                 ("jit", "off"),
                 // Statements here are short and many: to plan each anew would cost more than to run it.
@@ -141,6 +146,31 @@ impl Store {
         let text = text.replace("{rows}", &rows.table(self.dialect, values.len() + 1));
         values.extend(rows.values(self.dialect));
         self.sql(text, values)
+    }
+
+    /// A statement about emails by their ids: `{ids}` in `text` becomes what follows a column to say that it is one of them,
+    /// after the parameters in `values`. PostgreSQL walks the index by a sorted array, so the rows come in its order.
+    pub fn sql_ids(
+        &self,
+        text: &str,
+        values: impl IntoIterator<Item = Value>,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Statement {
+        let mut values: Vec<Value> = values.into_iter().collect();
+        let at = values.len() + 1;
+        let (one_of, value) = match self.dialect {
+            Dialect::Postgres => {
+                let ids = ids.into_iter().map(Value::from).collect();
+                (format!("= ANY(${at}::uuid[])"), Value::Array(ArrayType::Uuid, Some(Box::new(ids))))
+            }
+            Dialect::Sqlite => {
+                let ids: Vec<String> = ids.into_iter().map(|id| id.simple().to_string()).collect();
+                let json = serde_json::Value::from(ids).to_string();
+                (format!("IN (SELECT unhex(value) FROM json_each(${at}))"), Value::String(Some(json)))
+            }
+        };
+        values.push(value);
+        self.sql(text.replace("{ids}", &one_of), values)
     }
 
     /// What locks the rows of a SELECT until the commit; SQLite's writers are alone anyway.

@@ -73,8 +73,8 @@ pub async fn of_emails(
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, String>> {
     let text = "SELECT q.id, q.recipient_key, q.transactional, q.sandbox FROM email_queue q \
-                WHERE q.id IN (SELECT v.id FROM {rows} AS v)";
-    let found = rows(db, store.sql_rows(text, [], Rows::new().uuid("id", ids.iter().copied()))).await?;
+                WHERE q.id {ids}";
+    let found = rows(db, store.sql_ids(text, [], ids.iter().copied())).await?;
     let emails: Vec<(Uuid, String, bool, bool)> = found
         .iter()
         .map(|r| {

@@ -1,10 +1,13 @@
 //! Workers that die or come late: what they held is in doubt and never sent twice by us, and what they report still counts.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use entity::{Outcome, Policy, Priority, Status};
 use jobs::accept::Draft;
 use jobs::hold::{Cover, lift, place};
 use jobs::ledger::{Cause, Effect, Handed, Refusal, Settlement};
+use jobs::send::claim::{Claimed, Claims, claim};
 use tests::app::{App, Plan, accepted, letter};
 use tests::database::Backend;
 use tests::mailgun::Reply;
@@ -15,20 +18,18 @@ const SLOTS: usize = 5;
 
 on_both! {
     a_dead_worker_leaves_no_more_than_its_slots_in_doubt
+    a_stopped_process_finishes_what_is_open_and_leaves_the_rest_to_others
     a_report_of_acceptance_after_the_lease_is_taken
     a_report_that_it_was_not_handed_over_gives_the_email_back
+    a_doubtful_claim_gives_back_its_own_and_nobody_elses
     a_report_repeated_changes_nothing
     a_second_acceptance_is_counted_as_a_double
     a_report_of_an_older_claim_but_acceptance_is_refused
     a_waiting_email_expires_at_its_deadline_though_it_is_held
 }
 
-fn plan(backend: Backend) -> Plan {
-    Plan::on(backend).hurry(20)
-}
-
 async fn a_dead_worker_leaves_no_more_than_its_slots_in_doubt(backend: Backend) {
-    let app = App::start(plan(backend).without_workers()).await;
+    let app = App::start(Plan::on(backend).hurry_posts(20).without_workers()).await;
     // From the fortieth message on Mailgun takes them and does not answer: the worker dies before it hears.
     let count = std::sync::atomic::AtomicUsize::new(0);
     app.mailgun.answer(move |_| match count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
@@ -59,26 +60,49 @@ async fn a_dead_worker_leaves_no_more_than_its_slots_in_doubt(backend: Backend) 
     survivor.engine.stop().await;
 }
 
-/// An email whose worker has died amid its POST, and that claim's fence: UNCONFIRMED.
+async fn a_stopped_process_finishes_what_is_open_and_leaves_the_rest_to_others(backend: Backend) {
+    let app = App::start(Plan::on(backend).without_workers()).await;
+    app.mailgun.answer(|_| Reply::Ok.after(Duration::from_millis(20)));
+    let ids = app.send(200, Priority::Normal).await;
+    let stopped = app.another(true).await;
+    app.mailgun.until("it to be at work", SOON, |s| s.accepted() >= 20).await;
+    stopped.engine.stop().await;
+    let done = app.mailgun.accepted();
+    assert!(done < 200, "it ended too late to show anything");
+    assert_eq!(app.count(Status::Sent).await, done, "what Mailgun took is known");
+    assert_eq!(app.count(Status::Queued).await, 200 - done, "the rest waits, nothing is in doubt");
+    let _other = app.another(true).await;
+    app.await_all(&ids, Status::Sent, SOON).await;
+    assert!(app.emails(&ids).await.iter().all(|email| email.attempts == 0));
+    assert_eq!(app.mailgun.doubles(), Vec::<String>::new());
+    app.assert_ledger_equals_rows().await;
+}
+
+/// An email that was claimed, and whose lease ran out; and that claim's fence. Nobody else works here.
 async fn in_doubt(app: &App) -> (Uuid, i32) {
-    app.mailgun.answer(|_| Reply::AcceptThenHang);
     let id = app.send(1, Priority::Normal).await[0];
-    let doomed = app.doomed().await;
-    app.mailgun.until("the POST", SOON, |s| s.posts_for(&id.to_string()) == 1).await;
-    doomed.die();
-    app.mailgun.answer(|_| Reply::Ok);
-    // Only a process with workers looks after leases.
-    until_true("its lease to run out", SOON, async || {
-        jobs::watch::leases(&app.ctx).await.unwrap();
-        app.email(id).await.status == Status::Unconfirmed
-    })
-    .await;
-    (id, app.email(id).await.fence)
+    let claimed = claimed(app, id).await;
+    app.apply(id, Cause::LeaseOver).await.unwrap();
+    (id, claimed.row.fence)
+}
+
+async fn claimed(app: &App, id: Uuid) -> Claimed {
+    match claim(&app.ctx, &[id]).await.unwrap() {
+        Claims::Stored(mut claimed) => claimed.remove(0),
+        Claims::Doubtful(_, error) => panic!("the commit gave no answer: {error}"),
+    }
 }
 
 fn report(app: &App, fence: i32, handed: Handed) -> Cause {
     let now = app.ctx.clock.now();
-    Cause::Settle(Settlement { fence, handed, http_status: None, started_at: now, finished_at: now })
+    Cause::Settle(Settlement {
+        fence,
+        doubtful_lease: None,
+        handed,
+        http_status: None,
+        started_at: now,
+        finished_at: now,
+    })
 }
 
 fn sent() -> Handed {
@@ -90,7 +114,7 @@ async fn outcomes(app: &App, id: Uuid) -> Vec<(i32, Outcome)> {
 }
 
 async fn a_report_of_acceptance_after_the_lease_is_taken(backend: Backend) {
-    let app = App::start(plan(backend).without_workers()).await;
+    let app = App::start(Plan::on(backend).without_workers()).await;
     let (id, fence) = in_doubt(&app).await;
     assert_eq!(outcomes(&app, id).await, [(1, Outcome::LeaseRanOut)]);
     let moved = app.apply(id, report(&app, fence, sent())).await.unwrap();
@@ -101,7 +125,7 @@ async fn a_report_of_acceptance_after_the_lease_is_taken(backend: Backend) {
 }
 
 async fn a_report_that_it_was_not_handed_over_gives_the_email_back(backend: Backend) {
-    let app = App::start(plan(backend).without_workers()).await;
+    let app = App::start(Plan::on(backend).without_workers()).await;
     let (id, fence) = in_doubt(&app).await;
     assert_eq!(app.email(id).await.attempts, 1);
     app.apply(id, report(&app, fence, Handed::NotHandedOver)).await.unwrap();
@@ -114,8 +138,29 @@ async fn a_report_that_it_was_not_handed_over_gives_the_email_back(backend: Back
     app.assert_ledger_equals_rows().await;
 }
 
+async fn a_doubtful_claim_gives_back_its_own_and_nobody_elses(backend: Backend) {
+    let app = App::start(Plan::on(backend).without_workers()).await;
+    let id = app.send(1, Priority::Normal).await[0];
+    let claimed = claimed(&app, id).await;
+    let give_back = |lease| {
+        let Cause::Settle(report) = report(&app, claimed.row.fence, Handed::NotHandedOver) else { unreachable!() };
+        Cause::Settle(Settlement { doubtful_lease: Some(lease), ..report })
+    };
+    // The commit of another worker did not hold, and ours took the same fence after it.
+    let ours = claimed.row.lease_until.unwrap();
+    let other = give_back(ours - TimeDelta::microseconds(1));
+    assert_eq!(app.apply(id, other.clone()).await.unwrap_err(), Refusal::Stale);
+    assert_eq!(app.email(id).await.status, Status::Sending);
+    app.apply(id, give_back(ours)).await.unwrap();
+    assert_eq!(app.email(id).await.status, Status::Queued);
+    // Nor may it take what is in doubt: that worker may have posted.
+    let (id, _) = in_doubt(&app).await;
+    assert_eq!(app.apply(id, other).await.unwrap_err(), Refusal::Stale);
+    app.assert_ledger_equals_rows().await;
+}
+
 async fn a_report_repeated_changes_nothing(backend: Backend) {
-    let app = App::start(plan(backend)).await;
+    let app = App::start(Plan::on(backend)).await;
     let cases = [
         (Reply::Ok, Status::Sent),
         (Reply::status(400, "no"), Status::Failed),
@@ -136,7 +181,7 @@ async fn a_report_repeated_changes_nothing(backend: Backend) {
 }
 
 async fn a_second_acceptance_is_counted_as_a_double(backend: Backend) {
-    let app = App::start(plan(backend).without_workers()).await;
+    let app = App::start(Plan::on(backend).without_workers()).await;
     let (id, first) = in_doubt(&app).await;
     // Somebody decides that it was not sent, and it goes again; then the first worker speaks.
     app.apply(id, Cause::Resolve { sent: false }).await.unwrap();
@@ -152,12 +197,10 @@ async fn a_second_acceptance_is_counted_as_a_double(backend: Backend) {
 }
 
 async fn a_report_of_an_older_claim_but_acceptance_is_refused(backend: Backend) {
-    let app = App::start(plan(backend).without_workers()).await;
+    let app = App::start(Plan::on(backend).without_workers()).await;
     let (id, first) = in_doubt(&app).await;
     app.apply(id, Cause::Resolve { sent: false }).await.unwrap();
-    app.mailgun.answer(|_| Reply::AcceptThenHang);
-    let _worker = app.another(true).await;
-    app.mailgun.until("the second claim's POST", SOON, |s| s.posts_for(&id.to_string()) == 2).await;
+    assert_eq!(claimed(&app, id).await.row.fence, first + 1);
     for handed in [Handed::NotHandedOver, Handed::Failed { why: "x".into() }, Handed::Held { why: "x".into() }] {
         assert_eq!(app.apply(id, report(&app, first, handed)).await.unwrap_err(), Refusal::Stale);
     }
@@ -170,7 +213,7 @@ async fn a_report_of_an_older_claim_but_acceptance_is_refused(backend: Backend) 
 }
 
 async fn a_waiting_email_expires_at_its_deadline_though_it_is_held(backend: Backend) {
-    let app = App::start(plan(backend)).await;
+    let app = App::start(Plan::on(backend)).await;
     place(&app.ctx, &Cover::Queue, entity::hold::Cause::Pause, None, None).await.unwrap();
     let now = app.ctx.clock.now();
     let by = |deadline| Draft { deliver_by: Some(deadline), ..letter("bob@example.org") };

@@ -11,6 +11,7 @@ macro_rules! on_both {
 
 mod api;
 mod control;
+mod database;
 mod fairness;
 mod groups;
 mod harness;

@@ -52,7 +52,14 @@ fn row(status: Status) -> Row {
 }
 
 fn report(fence: i32, handed: Handed) -> Cause {
-    Cause::Settle(Settlement { fence, handed, http_status: None, started_at: now(), finished_at: now() })
+    Cause::Settle(Settlement {
+        fence,
+        doubtful_lease: None,
+        handed,
+        http_status: None,
+        started_at: now(),
+        finished_at: now(),
+    })
 }
 
 fn causes() -> Vec<(&'static str, Cause)> {

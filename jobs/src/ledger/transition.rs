@@ -63,6 +63,9 @@ pub enum Cause {
 pub struct Settlement {
     /// The claim it speaks of.
     pub fence: i32,
+    /// Set by a worker that does not know whether its claim was stored: another's may have the same fence, but not the
+    /// same lease.
+    pub doubtful_lease: Option<DateTime<Utc>>,
     pub handed: Handed,
     pub http_status: Option<u16>,
     pub started_at: DateTime<Utc>,
@@ -320,7 +323,8 @@ fn settle(row: &mut Row, report: &Settlement, facts: &Facts) -> Result<Effect, R
     if let Handed::Sent { provider_id } = &report.handed {
         return Ok(evidence(row, provider_id, facts));
     }
-    let current = report.fence == row.fence;
+    let own = report.doubtful_lease.is_none_or(|until| row.lease_until == Some(until));
+    let current = report.fence == row.fence && own;
     match row.status {
         Status::Sending if current => {
             report_from_sending(row, &report.handed, facts);

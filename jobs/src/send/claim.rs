@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use entity::address::Mailbox;
 use entity::{Status, content, email};
 use sea_orm::{ActiveEnum, DatabaseTransaction, QueryResult, Value};
@@ -66,7 +66,8 @@ pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Claims> {
     }
     let holds = if any_hold { Holds::load(&tx, facts.now).await? } else { Holds::default() };
     let list = List::ask(&tx, &ctx.store, facts.now, ctx.settings.sandbox, keys_of(&candidates)).await?;
-    let until = facts.now + ctx.timing.lease;
+    // To the microsecond, as it will be read back.
+    let until = (facts.now + ctx.timing.lease).trunc_subsecs(6);
 
     let before: HashMap<Uuid, Row> = candidates.iter().map(|c| (c.claimed.row.id, c.claimed.row.clone())).collect();
     let mut after = before.clone();
@@ -115,11 +116,11 @@ async fn lock(
          (EXISTS (SELECT 1 FROM email_holds h WHERE h.until IS NULL OR h.until > $1) \
           OR EXISTS (SELECT 1 FROM email_breakers b WHERE b.open)) AS any_hold \
          FROM email_queue q JOIN email_contents c ON c.id = q.content_id \
-         WHERE q.id IN (SELECT v.id FROM {{rows}} AS v) AND q.status = $2 AND q.due_at <= $1 ORDER BY q.id {lock}",
+         WHERE q.id {{ids}} AND q.status = $2 AND q.due_at <= $1 ORDER BY q.id {lock}",
         ledger::COLUMNS
     );
     let values = [Value::from(now), Value::from(Status::Queued.to_value())];
-    let asked = ctx.store.sql_rows(&text, values, Rows::new().uuid("id", ids.iter().copied()));
+    let asked = ctx.store.sql_ids(&text, values, ids.iter().copied());
     let mut candidates = Vec::with_capacity(ids.len());
     let mut any_hold = false;
     for row in rows(tx, asked).await? {

@@ -114,10 +114,11 @@ impl Room {
         picked
     }
 
-    /// The lanes that could take more: theirs is the feeder's next bell.
-    pub fn thirsty(&self) -> Vec<Priority> {
+    /// The lanes that gave something and could take more: theirs is the feeder's next bell.
+    pub fn thirsty(&self, picked: &[(Uuid, Slot)]) -> Vec<Priority> {
         let state = self.lock();
-        Priority::ALL.into_iter().filter(|lane| state.waiting[lane.lane()].len() < self.slots).collect()
+        let gave = |lane: &Priority| picked.iter().any(|(_, slot)| slot.lane == *lane);
+        Priority::ALL.into_iter().filter(|l| state.waiting[l.lane()].len() < self.slots && gave(l)).collect()
     }
 
     /// Slots in use.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use entity::{Outcome, Status, attempt, hold};
 use futures::future::FutureExt;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
@@ -39,11 +40,16 @@ impl Settle {
 
     /// Stores how a hand-over ended; returns when it is stored (or the process gives up, and its lease will tell).
     pub async fn report(&self, claimed: &Claimed, report: Report) {
+        self.store(claimed, report, None).await;
+    }
+
+    async fn store(&self, claimed: &Claimed, report: Report, doubtful_lease: Option<DateTime<Utc>>) {
         let id = claimed.row.id;
         let handed = self.follow(claimed, &report).await;
         count(claimed, &handed);
         let settlement = Settlement {
             fence: claimed.row.fence,
+            doubtful_lease,
             handed,
             http_status: report.http_status,
             started_at: report.started_at,
@@ -71,7 +77,7 @@ impl Settle {
     pub async fn give_back(&self, claimed: &Claimed) {
         let now = self.ctx.clock.now();
         let report = Report { verdict: Verdict::NotHandedOver, http_status: None, started_at: now, finished_at: now };
-        self.report(claimed, report).await;
+        self.store(claimed, report, claimed.row.lease_until).await;
     }
 
     /// Rings for what waits again.

@@ -70,7 +70,8 @@ impl World {
     pub async fn hand(&self, ids: &[Uuid], handed: Handed) {
         self.claim(ids).await;
         let now = self.ctx.clock.now();
-        let report = Settlement { fence: 1, handed, http_status: None, started_at: now, finished_at: now };
+        let report =
+            Settlement { fence: 1, doubtful_lease: None, handed, http_status: None, started_at: now, finished_at: now };
         self.apply(ids, Cause::Settle(report)).await;
     }
 
