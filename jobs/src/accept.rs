@@ -5,6 +5,7 @@ pub mod draft;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use entity::address::Mailbox;
@@ -24,6 +25,9 @@ use crate::ledger::{Deltas, Shard};
 use crate::rows::Rows;
 use crate::store::{execute, rows};
 use crate::suppress::List;
+
+/// For how long a caller waits for a database that is away, or for others' locks, before it is told so.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Taking in, as a group commit.
 #[derive(Clone)]
@@ -82,7 +86,7 @@ impl Accept {
     /// Starts taking in.
     pub fn start(ctx: Arc<Context>) -> Self {
         let flown = ctx.clone();
-        let manner = Manner { name: "accept", flights: 2, patience: Some(5), stop: ctx.stop.clone() };
+        let manner = Manner { name: "accept", flights: 2, patience: Some(PATIENCE), stop: ctx.stop.clone() };
         let group = Group::start(manner, Arc::new(move |members| fly(flown.clone(), members).boxed()));
         Self { ctx, group }
     }

@@ -35,8 +35,10 @@ pub struct Manner {
     pub name: &'static str,
     /// Transactions at a time.
     pub flights: usize,
-    /// How often a transaction is repeated that failed of something transient; `None` = until it holds.
-    pub patience: Option<u32>,
+    /// For how long a transaction is repeated that failed of something transient; `None` = until it holds. In time, not in
+    /// tries: with the database gone a try may take seconds, and after its return each broken connection of the pool costs
+    /// one at once.
+    pub patience: Option<Duration>,
     /// Ends endless repeating.
     pub stop: CancellationToken,
 }
@@ -115,10 +117,10 @@ async fn settle<T: Clone + Send + Sync, R: Send>(
 }
 
 async fn repeat<T, R>(manner: &Manner, fly: &Flight<T, R>, members: Arc<Vec<T>>) -> Result<Vec<R>> {
-    let mut tries = 0;
+    let (mut tries, began) = (0, tokio::time::Instant::now());
     loop {
         match fly(members.clone()).await {
-            Err(error) if error.is_transient() && manner.patience.is_none_or(|most| tries < most) => {
+            Err(error) if error.is_transient() && manner.patience.is_none_or(|most| began.elapsed() < most) => {
                 tries += 1;
                 tracing::warn!(group = manner.name, tries, cause = %error, "A group's transaction is repeated");
                 let pause = Duration::from_millis(20 * 2u64.pow(tries.min(6)));
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
 
     fn manner() -> Manner {
-        Manner { name: "test", flights: 1, patience: Some(5), stop: CancellationToken::new() }
+        Manner { name: "test", flights: 1, patience: Some(Duration::from_secs(5)), stop: CancellationToken::new() }
     }
 
     fn lasting() -> Error {
@@ -212,6 +214,26 @@ mod tests {
         );
         assert_eq!(group.put(7).await.unwrap(), 7);
         assert_eq!(calls.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_caller_hears_of_an_outage_once_its_patience_is_over() {
+        let patience = Duration::from_millis(20);
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = calls.clone();
+        let group: Group<u32, u32> = Group::start(
+            Manner { patience: Some(patience), ..manner() },
+            Arc::new(move |_| {
+                count.fetch_add(1, Ordering::SeqCst);
+                Box::pin(async move {
+                    // As a pool waits for a connection to a database that is away.
+                    tokio::time::sleep(patience).await;
+                    Err(sea_orm::DbErr::Conn(sea_orm::RuntimeErr::Internal("refused".into())).into())
+                })
+            }),
+        );
+        assert!(group.put(7).await.unwrap_err().is_away());
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]

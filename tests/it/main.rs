@@ -19,6 +19,7 @@ mod holds;
 mod leases;
 mod migrations;
 mod outage;
+mod processes;
 mod races;
 mod redis;
 mod send;

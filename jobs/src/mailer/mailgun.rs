@@ -118,6 +118,8 @@ impl Mailgun {
             Ok(response) => read(response).await,
             Err(error) => match handle.withdraw() {
                 Progress::Refused => Answer::NotHandedOver,
+                // Connecting takes far less than that: this process stood still, which says nothing about the way to Mailgun.
+                Progress::Withdrawn if !lease.still_good() => Answer::NotHandedOver,
                 // Whatever the client calls it (refused, TLS, its own time limit while connecting): without its body a
                 // request can't have been accepted.
                 Progress::Withdrawn => Answer::Connect(words(error)),

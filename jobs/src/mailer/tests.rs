@@ -265,6 +265,14 @@ async fn a_lease_that_becomes_short_while_connecting_sends_no_body() {
 }
 
 #[tokio::test]
+async fn a_connection_that_failed_once_the_lease_is_short_is_no_word_about_mailgun() {
+    let lease = Lease::starting_now(FAR, FAR - Duration::from_millis(200));
+    let client = client().dns_resolver(Arc::new(Slow { lease: Some(lease), to: None }));
+    let mailgun = Mailgun::with_client(client, "http://mailgun.test", &SecretString::from("key-1"), limits()).unwrap();
+    assert_eq!(mailgun.post(&mail(), lease).await, Answer::NotHandedOver);
+}
+
+#[tokio::test]
 async fn a_lease_that_runs_out_amid_a_large_body_leaves_the_request_incomplete() {
     // More than the sockets' buffers hold.
     let big = Mail { attachments: vec![file(30_000_000)], ..mail() };
