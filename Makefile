@@ -5,8 +5,9 @@
 run:
 	cargo run -- $(ARGS)
 
+# More tests at a time than cores: they mostly wait for servers and for each other.
 test: servers lint
-	cargo test --workspace
+	RUST_TEST_THREADS=6 cargo test --workspace
 
 # Built first: the bench starts the program and the fake that lie beside it.
 bench: servers

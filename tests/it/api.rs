@@ -52,7 +52,7 @@ impl Served {
 }
 
 fn mailmind(args: &[&str], data: &Scratch, database: &Database) -> Launch {
-    Launch::of(env!("CARGO_BIN_EXE_mailmind"))
+    Launch::of(env!("CARGO_BIN_EXE_mailmind-tested"))
         .args(args)
         .env("LISTEN", "127.0.0.1:0")
         .env("DATA_DIR", data.path())

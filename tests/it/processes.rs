@@ -88,7 +88,7 @@ impl World {
 
     /// A process of this world. Mailgun knows it by `name`.
     fn launch(&self, name: &str, args: &[&str]) -> Launch {
-        let launch = Launch::of(env!("CARGO_BIN_EXE_mailmind"))
+        let launch = Launch::of(env!("CARGO_BIN_EXE_mailmind-tested"))
             .args(args)
             .env("LISTEN", "127.0.0.1:0")
             .env("DATA_DIR", self.data.path())

@@ -19,7 +19,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A launch of this program: `env!("CARGO_BIN_EXE_mailmind")` in the tests.
+    /// A launch of this program: `env!("CARGO_BIN_EXE_mailmind-tested")` in the tests.
     pub fn of(program: impl AsRef<Path>) -> Self {
         Self { program: program.as_ref().to_owned(), args: Vec::new(), env: Vec::new() }
     }

@@ -11,7 +11,7 @@ use tests::redis::Redis;
 use super::{KEY, SEND, address, mailmind};
 
 fn bare() -> Launch {
-    Launch::of(env!("CARGO_BIN_EXE_mailmind")).env("LISTEN", "127.0.0.1:0")
+    Launch::of(env!("CARGO_BIN_EXE_mailmind-tested")).env("LISTEN", "127.0.0.1:0")
 }
 
 async fn printed_key(process: &Process) -> String {

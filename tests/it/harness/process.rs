@@ -78,7 +78,7 @@ async fn a_process_can_live_in_another_time() {
 
 #[tokio::test]
 async fn our_own_program_is_built_with_the_tests() {
-    let process = Process::start(env!("CARGO_BIN_EXE_mailmind"), &["--help"], &[]);
+    let process = Process::start(env!("CARGO_BIN_EXE_mailmind-tested"), &["--help"], &[]);
     assert!(process.ended(SOON).await.success());
 }
 

@@ -38,7 +38,7 @@ impl Service {
         let redis = if postgres.is_some() { Some(Redis::start().await) } else { None };
         let listen = format!("127.0.0.1:{}", free_port());
         let launch = |command: &str| {
-            let launch = Launch::of(beside("mailmind"))
+            let launch = Launch::of(beside("mailmind-tested"))
                 .args([command])
                 .env("DATABASE_URL", &database.url)
                 .env("MAILGUN_API_BASE", &fake.url)
