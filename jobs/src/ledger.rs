@@ -8,6 +8,7 @@ mod posting;
 #[cfg(test)]
 mod tests;
 pub mod transition;
+pub mod usual;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -23,3 +23,4 @@ mod processes;
 mod races;
 mod redis;
 mod send;
+mod usual;

@@ -13,7 +13,7 @@ use crate::breaker;
 use crate::context::Context;
 use crate::error::Result;
 use crate::hold::{Holds, Leave};
-use crate::ledger::{self, Cause, Facts, Row, Shard, transition};
+use crate::ledger::{self, Cause, Facts, Row, Shard, transition, usual};
 use crate::rows::Rows;
 use crate::store::{Dialect, execute, rows};
 use crate::suppress::List;
@@ -44,6 +44,11 @@ pub enum Claims {
     Doubtful(Vec<Claimed>, sea_orm::DbErr),
 }
 
+/// What a hand-over needs besides a [`Row`], of the email as `q` and its content as `c`.
+const MAIL: &str = "q.campaign_id, q.sender, q.recipient, q.recipient_key, q.cc, q.bcc, q.reply_to, q.test_mode, \
+     q.transactional, q.sandbox, c.id AS content_id, c.key_id, c.wrapped_key, c.head, c.html, c.text, c.attachments, c.emails, \
+     c.created_at AS content_at";
+
 /// A row at the gate, with what the gate asks.
 struct Candidate {
     claimed: Claimed,
@@ -60,22 +65,46 @@ struct Candidate {
 pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Claims> {
     let tx = ctx.store.begin().await?;
     let facts = ctx.facts();
-    let (candidates, any_hold) = lock(&tx, ctx, facts.now, ids).await?;
-    if candidates.is_empty() {
-        return Ok(Claims::Stored(Vec::new()));
-    }
-    let holds = if any_hold { Holds::load(&tx, facts.now).await? } else { Holds::default() };
-    let list = List::ask(&tx, &ctx.store, facts.now, ctx.settings.sandbox, keys_of(&candidates)).await?;
     // To the microsecond, as it will be read back.
     let until = (facts.now + ctx.timing.lease).trunc_subsecs(6);
+    let mut passed = Vec::with_capacity(ids.len());
+    if ctx.store.dialect() == Dialect::Postgres {
+        for row in usual::claim(&tx, ctx, facts.now, until, ids, MAIL).await? {
+            passed.push(read(&tx, ctx, &row).await?.claimed);
+        }
+    }
+    if passed.len() < ids.len() {
+        let usual: HashSet<Uuid> = passed.iter().map(|claimed| claimed.row.id).collect();
+        let rest: Vec<Uuid> = ids.iter().copied().filter(|id| !usual.contains(id)).collect();
+        passed.extend(look_closer(&tx, ctx, &facts, until, &rest).await?);
+    }
+    Ok(match tx.commit().await {
+        Ok(()) => Claims::Stored(passed),
+        Err(error) => Claims::Doubtful(passed, error),
+    })
+}
 
+/// The gate, one email after the other.
+async fn look_closer(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    facts: &Facts,
+    until: DateTime<Utc>,
+    ids: &[Uuid],
+) -> Result<Vec<Claimed>> {
+    let (candidates, any_hold) = lock(tx, ctx, facts.now, ids).await?;
+    if candidates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let holds = if any_hold { Holds::load(tx, facts.now).await? } else { Holds::default() };
+    let list = List::ask(tx, &ctx.store, facts.now, ctx.settings.sandbox, keys_of(&candidates)).await?;
     let before: HashMap<Uuid, Row> = candidates.iter().map(|c| (c.claimed.row.id, c.claimed.row.clone())).collect();
     let mut after = before.clone();
     let mut passed = Vec::with_capacity(candidates.len());
     let mut held = Vec::new();
     for mut candidate in in_probing_order(candidates, &holds) {
         let id = candidate.claimed.row.id;
-        let cause = match gate(&tx, ctx, &mut candidate, &holds, &list, &facts, until).await? {
+        let cause = match gate(tx, ctx, &mut candidate, &holds, &list, facts, until).await? {
             Some(cause) => cause,
             None => {
                 held.push(id);
@@ -83,19 +112,16 @@ pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Claims> {
             }
         };
         let row = &mut candidate.claimed.row;
-        if transition::step(row, &cause, &facts).is_ok() {
+        if transition::step(row, &cause, facts).is_ok() {
             after.insert(id, row.clone());
             if row.status == Status::Sending {
                 passed.push(candidate.claimed);
             }
         }
     }
-    ledger::post(&tx, ctx, Shard::Claim, &before, after, Vec::new()).await?;
-    rest(&tx, ctx, held).await?;
-    Ok(match tx.commit().await {
-        Ok(()) => Claims::Stored(passed),
-        Err(error) => Claims::Doubtful(passed, error),
-    })
+    ledger::post(tx, ctx, Shard::Claim, &before, after, Vec::new()).await?;
+    rest(tx, ctx, held).await?;
+    Ok(passed)
 }
 
 /// Locks the rows that may be claimed, in the order of their ids, and reads all that a hand-over needs with them.
@@ -110,9 +136,7 @@ async fn lock(
         Dialect::Sqlite => "",
     };
     let text = format!(
-        "SELECT {}, q.campaign_id, q.sender, q.recipient, q.recipient_key, q.cc, q.bcc, q.reply_to, q.test_mode, \
-         q.transactional, q.sandbox, c.id AS content_id, c.key_id, c.wrapped_key, c.head, c.html, c.text, c.attachments, \
-         c.emails, c.created_at AS content_at, \
+        "SELECT {}, {MAIL}, \
          (EXISTS (SELECT 1 FROM email_holds h WHERE h.until IS NULL OR h.until > $1) \
           OR EXISTS (SELECT 1 FROM email_breakers b WHERE b.open)) AS any_hold \
          FROM email_queue q JOIN email_contents c ON c.id = q.content_id \

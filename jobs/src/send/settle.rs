@@ -1,6 +1,7 @@
 //! What follows from a hand-over: holds and breakers first, then the email's own row, in a group commit that is repeated
 //! until the database took it. Repeated, it finds its claim settled and changes nothing.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +19,24 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::group::{Group, Manner};
 use crate::hold::{Cover, domain_key, place};
-use crate::ledger::{self, Cause, Effect, Handed, Move, Moved, Refusal, Settlement, Shard};
+use crate::ledger::{self, Cause, Effect, Handed, Move, Moved, Refusal, Settlement, Shard, usual};
+use crate::store::Dialect;
 use crate::verdict::{BreakerKey, HoldScope, Verdict};
+
+/// What a settle did.
+#[derive(Clone, Debug)]
+enum Settled {
+    /// The usual: it was SENDING and is SENT.
+    Sent,
+    /// What the table says.
+    Else(Result<Moved, Refusal>),
+}
 
 /// Settling, as a group commit with one flight: several would only queue on the same counters.
 #[derive(Clone)]
 pub struct Settle {
     ctx: Arc<Context>,
-    group: Group<Move, Result<Moved, Refusal>>,
+    group: Group<Move, Settled>,
 }
 
 impl Settle {
@@ -57,8 +68,9 @@ impl Settle {
         let cause = Cause::Settle(settlement);
         loop {
             match self.group.put(Move { email: id, cause: cause.clone() }).await {
-                Ok(Ok(moved)) => return self.ring(&moved),
-                Ok(Err(refusal)) => {
+                Ok(Settled::Sent) => return,
+                Ok(Settled::Else(Ok(moved))) => return self.ring(&moved),
+                Ok(Settled::Else(Err(refusal))) => {
                     return tracing::warn!(email.id = %id, fence = claimed.row.fence, %refusal, "A report came too late");
                 }
                 Err(error) if self.ctx.abandon.is_cancelled() => {
@@ -182,11 +194,24 @@ async fn refused_before(ctx: &Context, id: Uuid) -> Result<bool> {
     Ok(refused > 0)
 }
 
-async fn fly(ctx: Arc<Context>, moves: Arc<Vec<Move>>) -> Result<Vec<Result<Moved, Refusal>>> {
+async fn fly(ctx: Arc<Context>, moves: Arc<Vec<Move>>) -> Result<Vec<Settled>> {
     let tx = ctx.store.begin().await?;
-    let answers = ledger::apply(&tx, &ctx, Shard::Settle, &moves).await?;
+    // Only where all are of the usual kind: the others' rows would be locked after these, out of order. What is left over
+    // all the same is rare, and a deadlock repeats the group.
+    let sent = match ctx.store.dialect() {
+        Dialect::Postgres if moves.iter().all(usual::fits) => usual::sent(&tx, &ctx, &moves).await?,
+        Dialect::Postgres | Dialect::Sqlite => HashSet::new(),
+    };
+    let is_sent = |m: &Move| matches!(&m.cause, Cause::Settle(report) if sent.contains(&(m.email, report.fence)));
+    let rest: Vec<Move> = moves.iter().filter(|m| !is_sent(m)).cloned().collect();
+    let mut answers = match rest.is_empty() {
+        true => Vec::new(),
+        false => ledger::apply(&tx, &ctx, Shard::Settle, &rest).await?,
+    }
+    .into_iter();
     tx.commit().await?;
-    Ok(answers)
+    let of = |m: &Move| if is_sent(m) { Some(Settled::Sent) } else { answers.next().map(Settled::Else) };
+    moves.iter().map(of).collect::<Option<Vec<_>>>().ok_or(crate::Error::FlightLost)
 }
 
 /// Rings when a retry is due, by a timer: the feeder's own round is coarser than the backoff.
