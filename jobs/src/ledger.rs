@@ -5,6 +5,7 @@
 //! change together. Tally deltas come from rows that moved, never from intentions, so counts equal rows at every commit.
 
 mod posting;
+mod terms;
 #[cfg(test)]
 mod tests;
 pub mod transition;
@@ -18,7 +19,7 @@ use sea_orm::{ActiveEnum, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
 pub use posting::{Deltas, forget_failures, post};
-pub use transition::{Cause, Effect, Facts, Handed, Refusal, Row, Settlement};
+pub use terms::{Cause, Effect, Facts, Handed, Name, Refusal, Row, Settlement};
 
 use crate::error::Result;
 use crate::rows::Rows;

@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use entity::{Policy, Priority, Status};
 use uuid::Uuid;
 
-use super::transition::{Cause, Effect, Facts, Handed, Row, Settlement, step};
+use super::transition::step;
+use super::{Cause, Effect, Facts, Handed, Row, Settlement};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()

@@ -7,8 +7,8 @@ use chrono::TimeDelta;
 use entity::{Priority, Status};
 use jobs::accept::Draft;
 use jobs::control;
+use jobs::ledger::Name;
 use jobs::ledger::Refusal;
-use jobs::ledger::transition::Name;
 use tests::database::Backend;
 use uuid::Uuid;
 
