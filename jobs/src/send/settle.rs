@@ -29,7 +29,7 @@ enum Settled {
     /// The usual: it was SENDING and is SENT.
     Sent,
     /// What the table says.
-    Else(Result<Moved, Refusal>),
+    Else(Box<Result<Moved, Refusal>>),
 }
 
 /// Settling, as a group commit with one flight: several would only queue on the same counters.
@@ -69,10 +69,7 @@ impl Settle {
         loop {
             match self.group.put(Move { email: id, cause: cause.clone() }).await {
                 Ok(Settled::Sent) => return,
-                Ok(Settled::Else(Ok(moved))) => return self.ring(&moved),
-                Ok(Settled::Else(Err(refusal))) => {
-                    return tracing::warn!(email.id = %id, fence = claimed.row.fence, %refusal, "A report came too late");
-                }
+                Ok(Settled::Else(answer)) => return self.tell(claimed, *answer),
                 Err(error) if self.ctx.abandon.is_cancelled() => {
                     return tracing::error!(email.id = %id, cause = %error, "An outcome could not be stored before the end");
                 }
@@ -89,6 +86,16 @@ impl Settle {
         let now = self.ctx.clock.now();
         let report = Report { verdict: Verdict::NotHandedOver, http_status: None, started_at: now, finished_at: now };
         self.store(claimed, report, claimed.row.lease_until).await;
+    }
+
+    fn tell(&self, claimed: &Claimed, answer: Result<Moved, Refusal>) {
+        match answer {
+            Ok(moved) => self.ring(&moved),
+            Err(refusal) => {
+                let (id, fence) = (claimed.row.id, claimed.row.fence);
+                tracing::warn!(email.id = %id, fence, %refusal, "A report came too late");
+            }
+        }
     }
 
     /// Rings for what waits again.
@@ -210,7 +217,7 @@ async fn fly(ctx: Arc<Context>, moves: Arc<Vec<Move>>) -> Result<Vec<Settled>> {
     }
     .into_iter();
     tx.commit().await?;
-    let of = |m: &Move| if is_sent(m) { Some(Settled::Sent) } else { answers.next().map(Settled::Else) };
+    let of = |m: &Move| if is_sent(m) { Some(Settled::Sent) } else { answers.next().map(Box::new).map(Settled::Else) };
     moves.iter().map(of).collect::<Option<Vec<_>>>().ok_or(crate::Error::FlightLost)
 }
 
