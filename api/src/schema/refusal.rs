@@ -58,7 +58,7 @@ impl UserError {
 }
 
 impl From<Refusal> for UserError {
-    /// All refusals speak of the email that `id` names.
+    /// All refusals but one speak of the email that `id` names.
     fn from(refusal: Refusal) -> Self {
         let code = match refusal {
             Refusal::NotFound => UserErrorCode::NotFound,
@@ -68,6 +68,9 @@ impl From<Refusal> for UserError {
                 UserErrorCode::NotRetryable
             }
             Refusal::NotReschedulable(_) => UserErrorCode::NotReschedulable,
+            Refusal::AfterDeadline => {
+                return Self::at(&["sendAt"], UserErrorCode::Invalid, refusal.to_string());
+            }
             Refusal::NotUnconfirmed(_) => UserErrorCode::NotUnconfirmed,
         };
         Self::at(&["id"], code, refusal.to_string())

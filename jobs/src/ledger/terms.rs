@@ -144,6 +144,9 @@ pub enum Refusal {
     /// Its `deliverBy` is over.
     #[error("its deliverBy is over")]
     DeadlineOver,
+    /// It would be sent when its `deliverBy` is over.
+    #[error("the new time is not before its deliverBy")]
+    AfterDeadline,
     /// It no longer waits.
     #[error("an email that is {0} can't be rescheduled")]
     NotReschedulable(Name),

@@ -7,7 +7,7 @@ use entity::{Policy, Priority, Status};
 use uuid::Uuid;
 
 use super::transition::step;
-use super::{Cause, Effect, Facts, Handed, Row, Settlement};
+use super::{Cause, Effect, Facts, Handed, Refusal, Row, Settlement};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -188,4 +188,15 @@ fn a_suppressed_email_is_retried_only_once_the_entry_is_lifted() {
     let still = Facts { suppressed: Some("its address is suppressed".into()), ..facts() };
     assert!(step(&mut row, &Cause::Retry, &still).is_err());
     assert!(step(&mut row, &Cause::Retry, &facts()).is_ok());
+}
+
+#[test]
+fn an_email_is_not_moved_past_its_deadline() {
+    for status in [Status::Scheduled, Status::Queued] {
+        let ends = now() + TimeDelta::minutes(5);
+        let mut row = Row { deliver_by: Some(ends), ..row(status) };
+        let to = |send_at| Cause::Reschedule { send_at };
+        assert_eq!(step(&mut row, &to(ends), &facts()), Err(Refusal::AfterDeadline));
+        assert_eq!(step(&mut row, &to(ends - TimeDelta::minutes(1)), &facts()), Ok(Effect::Moved));
+    }
 }

@@ -57,6 +57,9 @@ pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refus
         },
         Cause::Retry => retry(row, facts),
         Cause::Reschedule { send_at } => match row.status {
+            Status::Scheduled | Status::Queued if row.deliver_by.is_some_and(|end| end <= *send_at) => {
+                Err(Refusal::AfterDeadline)
+            }
             Status::Scheduled | Status::Queued => {
                 row.send_at = *send_at;
                 row.due_at = Some(*send_at);
