@@ -93,6 +93,8 @@ impl Room {
                 return picked;
             }
             self.work.notified().await;
+            // One settle frees many slots, one after the other: let them all fall free before the first is given away.
+            tokio::task::yield_now().await;
         }
     }
 
