@@ -23,7 +23,8 @@ pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refus
                 row.fence += 1;
                 row.lease_until = Some(*until);
                 row.first_try_at = row.first_try_at.or(Some(now));
-                row.omitted = omitted.clone().or(row.omitted.take());
+                // The gate has asked anew: a copy left out at acceptance may go by now.
+                row.omitted = omitted.clone();
                 Ok(Effect::Moved)
             }
             other => Err(Refusal::NotWaiting(Name(other))),
