@@ -4,6 +4,9 @@ use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
+/// What the parts of a content are bound to when they are sealed, besides the row's id and the column's name.
+pub const TABLE: &str = "email_contents";
+
 /// The sealed parts of one content. Each is nonce and ciphertext under the row's own data key ([`crate::sealed`]).
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "email_contents")]

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QuerySelect};
 
 use crate::{Policy, Priority, Status};
 
@@ -72,33 +71,8 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// The Message-Id it carries, known before it is handed over.
-    pub fn message_id(&self, sending_domain: &str) -> String {
-        format!("<{}@{sending_domain}>", self.id)
-    }
-
     /// The mailboxes of a JSON list column.
     pub fn mailboxes(list: Option<&str>) -> Vec<String> {
         list.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 }
-
-/// Finders for `email_queue`, for any select over it.
-pub trait Query: QuerySelect + QueryFilter<QueryStatement = sea_orm::sea_query::SelectStatement> + QueryOrder {
-    /// Those in one of `statuses`; all when it is empty.
-    fn in_status(self, statuses: &[Status]) -> Self {
-        if statuses.is_empty() { self } else { self.filter(Column::Status.is_in(statuses.iter().copied())) }
-    }
-
-    /// The oldest first: ids are UUIDv7.
-    fn oldest_first(self) -> Self {
-        self.order_by_asc(Column::Id)
-    }
-
-    /// The newest first.
-    fn newest_first(self) -> Self {
-        self.order_by_desc(Column::Id)
-    }
-}
-
-impl Query for Select<Entity> {}

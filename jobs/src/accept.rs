@@ -13,7 +13,6 @@ use chrono::{DateTime, Utc};
 use entity::address::Mailbox;
 use entity::{Status, content, email};
 use futures::future::FutureExt;
-use sea_orm::EntityTrait;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -234,12 +233,4 @@ fn stand(email: &mut email::Model, status: Status, omitted: Option<String>, why:
         email.finished_at = Some(email.created_at);
         email.last_error = why;
     }
-}
-
-/// The email an idempotency key stood for; `None` once it was cleaned away.
-///
-/// # Errors
-/// The database's own.
-pub async fn known(ctx: &Context, id: Uuid) -> Result<Option<email::Model>> {
-    Ok(email::Entity::find_by_id(id).one(ctx.store.read()).await?)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use entity::content::Head;
 use entity::sealed::Wrapped;
-use entity::{attempt, email, tally};
+use entity::{Priority, attempt, email, tally};
 use sea_orm::{ActiveEnum, EntityTrait, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
@@ -185,41 +185,36 @@ struct Sealed {
 }
 
 impl Sealed {
-    const TABLE: &str = "email_contents";
-
     fn read(ctx: &Context, row: &QueryResult) -> Result<Self> {
         let id = row.try_get("", "id")?;
         let wrapped = Wrapped { key_id: row.try_get("", "key_id")?, wrapped: row.try_get("", "wrapped_key")? };
-        Ok(Self { id, key: ctx.keyring.unwrap(&wrapped, Self::TABLE, id)? })
+        Ok(Self { id, key: ctx.keyring.unwrap(&wrapped, entity::content::TABLE, id)? })
     }
 
     fn head(&self, row: &QueryResult) -> Result<Head> {
         let sealed: Vec<u8> = row.try_get("", "head")?;
-        Ok(serde_json::from_slice(&self.key.open(Self::TABLE, self.id, "head", &sealed)?)?)
+        Ok(serde_json::from_slice(&self.key.open(entity::content::TABLE, self.id, "head", &sealed)?)?)
     }
 
     fn body(&self, row: &QueryResult, column: &str) -> Result<Option<String>> {
         let Some(sealed) = row.try_get::<Option<Vec<u8>>>("", column)? else { return Ok(None) };
-        let plain = self.key.open(Self::TABLE, self.id, column, &sealed)?;
+        let plain = self.key.open(entity::content::TABLE, self.id, column, &sealed)?;
         Ok(Some(String::from_utf8_lossy(&plain).into_owned()))
     }
 }
 
-/// Whether those of these emails that wait may leave at this moment, and why not.
+/// Whether emails that wait in these lanes and scopes may leave at this moment, and why not.
 ///
 /// # Errors
 /// The database's own.
-pub async fn held(ctx: &Context, emails: &[email::Model]) -> Result<HashMap<Uuid, Leave>> {
-    let mut leaves = HashMap::new();
-    if !emails.iter().any(|email| email.status.is_waiting()) {
-        return Ok(leaves);
-    }
+pub async fn leaves(ctx: &Context, pairs: &[(Priority, i32)]) -> Result<HashMap<(Priority, i32), Leave>> {
     let now = ctx.clock.now();
     let holds = Holds::load(ctx.store.read(), now).await?;
     let transport = ctx.settings.transport();
-    for email in emails.iter().filter(|email| email.status.is_waiting()) {
-        let scope = ctx.scopes.get(ctx.store.read(), &ctx.store, email.scope).await?;
-        leaves.insert(email.id, holds.over(email.lane, &scope, &transport, now));
+    let mut leaves = HashMap::with_capacity(pairs.len());
+    for &(lane, scope) in pairs {
+        let scope = ctx.scopes.get(ctx.store.read(), &ctx.store, scope).await?;
+        leaves.insert((lane, scope.id), holds.over(lane, &scope, &transport, now));
     }
     Ok(leaves)
 }

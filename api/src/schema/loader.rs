@@ -11,7 +11,7 @@ use entity::content::Head;
 use entity::{Priority, attempt, email};
 use jobs::Context;
 use jobs::find::{self, Opened};
-use jobs::hold::{Holds, Leave};
+use jobs::hold::Leave;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
@@ -92,15 +92,6 @@ impl Loader<(Priority, i32)> for Leaves {
     type Error = Fault;
 
     async fn load(&self, pairs: &[(Priority, i32)]) -> Result<HashMap<(Priority, i32), Leave>, Fault> {
-        let Context { store, scopes, clock, settings, .. } = &*self.0;
-        let now = clock.now();
-        let holds = Holds::load(store.read(), now).await?;
-        let transport = settings.transport();
-        let mut leaves = HashMap::with_capacity(pairs.len());
-        for &(lane, scope) in pairs {
-            let scope = scopes.get(store.read(), store, scope).await?;
-            leaves.insert((lane, scope.id), holds.over(lane, &scope, &transport, now));
-        }
-        Ok(leaves)
+        Ok(find::leaves(&self.0, pairs).await?)
     }
 }

@@ -39,10 +39,9 @@ impl Contents {
         if let Some(known) = self.0.get(&digest) {
             return Ok(known.clone());
         }
-        const TABLE: &str = "email_contents";
         let id = ctx.clock.id();
-        let (key, wrapped) = DataKey::generate(&ctx.keyring, TABLE, id);
-        let seal = |column: &str, part: &[u8]| key.seal(TABLE, id, column, part);
+        let (key, wrapped) = DataKey::generate(&ctx.keyring, content::TABLE, id);
+        let seal = |column: &str, part: &[u8]| key.seal(content::TABLE, id, column, part);
         let content = Arc::new(content::Model {
             id,
             head: seal("head", &head),

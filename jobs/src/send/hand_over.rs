@@ -52,8 +52,8 @@ fn judge(ctx: &Context, answer: Answer) -> (Verdict, Option<u16>) {
 fn mail(ctx: &Context, claimed: &Claimed) -> Result<Mail> {
     let content = &claimed.content;
     let wrapped = Wrapped { key_id: content.key_id.clone(), wrapped: content.wrapped_key.clone() };
-    let key = ctx.keyring.unwrap(&wrapped, "email_contents", content.id)?;
-    let open = |column: &str, sealed: &[u8]| key.open("email_contents", content.id, column, sealed);
+    let key = ctx.keyring.unwrap(&wrapped, content::TABLE, content.id)?;
+    let open = |column: &str, sealed: &[u8]| key.open(content::TABLE, content.id, column, sealed);
     let text = |column: &str, sealed: &Option<Vec<u8>>| -> Result<Option<String>> {
         let opened = sealed.as_ref().map(|sealed| open(column, sealed)).transpose()?;
         Ok(opened.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))

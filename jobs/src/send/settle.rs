@@ -211,12 +211,12 @@ async fn fly(ctx: Arc<Context>, moves: Arc<Vec<Move>>) -> Result<Vec<Settled>> {
     };
     let is_sent = |m: &Move| matches!(&m.cause, Cause::Settle(report) if sent.contains(&(m.email, report.fence)));
     let rest: Vec<Move> = moves.iter().filter(|m| !is_sent(m)).cloned().collect();
-    let mut answers = match rest.is_empty() {
-        true => Vec::new(),
-        false => ledger::apply(&tx, &ctx, Shard::Settle, &rest).await?,
+    let mut answers = Vec::new();
+    if !rest.is_empty() {
+        answers = ledger::apply(&tx, &ctx, Shard::Settle, &rest).await?;
     }
-    .into_iter();
     tx.commit().await?;
+    let mut answers = answers.into_iter();
     let of = |m: &Move| if is_sent(m) { Some(Settled::Sent) } else { answers.next().map(Box::new).map(Settled::Else) };
     moves.iter().map(of).collect::<Option<Vec<_>>>().ok_or(crate::Error::FlightLost)
 }

@@ -32,6 +32,9 @@ async fn a_paused_priority_waits_and_says_why(backend: Backend) {
     let expected = json!({ "status": "QUEUED", "heldBy": "priority LOW is paused: stock-taking", "dueAt": null,
         "timeline": [{ "kind": "ACCEPTED" }, { "kind": "HELD" }] });
     assert_eq!(email, expected);
+    served.mutate(PAUSE, json!({ "scope": { "priority": "HIGH" } })).await;
+    assert_eq!(ask(&served, &high, "heldBy").await, json!({ "heldBy": null }), "what is done waits for nothing");
+    served.mutate(RESUME, json!({ "scope": { "priority": "HIGH" } })).await;
     let asked = "{ holds { scope cause } queueStats { paused pauses { subject } } failures { cause count status } }";
     let told = served.client.query(asked, json!({})).await;
     assert_eq!(told["holds"], json!([{ "scope": "PRIORITY", "cause": "PAUSE" }]));
