@@ -9,6 +9,7 @@ mod count;
 mod email;
 mod failure;
 mod fault;
+mod guard;
 mod hold;
 mod loader;
 mod node;

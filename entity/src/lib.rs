@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod api_key;
+pub mod api_scope;
 pub mod attempt;
 pub mod breaker;
 pub mod bulk_operation;
@@ -32,6 +33,7 @@ pub mod suppression;
 pub mod tally;
 
 pub use address::{AddressError, EmailAddress, Mailbox};
+pub use api_scope::{ApiScope, ApiScopes};
 pub use clock::Clock;
 pub use priority::Priority;
 pub use status::{Outcome, Policy, Status};

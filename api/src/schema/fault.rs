@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextRequest};
 use async_graphql::{Response, ServerError, async_trait};
+use entity::ApiScope;
 
 /// Why a resolver could not answer, in the words that the outside may see.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -11,6 +12,9 @@ pub enum Fault {
     /// The caller can mend it, and no payload is there to say so.
     #[error("{0}")]
     BadInput(String),
+    /// The caller may not do this.
+    #[error("this needs a key with the scope {0}")]
+    Forbidden(ApiScope),
     /// The database is away, or the process is stopping: the same question may be answered later.
     #[error("the service can't answer at the moment; please try again")]
     Unavailable(Arc<jobs::Error>),
@@ -27,6 +31,7 @@ impl Fault {
     pub fn code(&self) -> &'static str {
         match self {
             Fault::BadInput(_) => "BAD_USER_INPUT",
+            Fault::Forbidden(_) => "FORBIDDEN",
             Fault::Unavailable(_) => "UNAVAILABLE",
             Fault::Internal(_) | Fault::Unattended => "INTERNAL_SERVER_ERROR",
         }
@@ -84,7 +89,7 @@ fn code(error: &mut ServerError) {
 
 fn log(fault: &Fault) {
     match fault {
-        Fault::BadInput(_) => {}
+        Fault::BadInput(_) | Fault::Forbidden(_) => {}
         Fault::Unavailable(cause) => tracing::warn!(cause = %cause, "A request could not be answered for the moment"),
         Fault::Internal(cause) => tracing::error!(cause = %cause, "A request failed"),
         Fault::Unattended => tracing::error!("A request came without what the transport adds"),

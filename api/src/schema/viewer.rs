@@ -1,10 +1,12 @@
 //! What a caller may want to know about the service before anything else.
 
 use async_graphql::{Context, Object, SimpleObject};
+use entity::ApiScope;
 
 use super::asked::Asked;
 use super::count::int;
 use super::fault::Fault;
+use super::guard::Needs;
 
 /// The service as its caller sees it.
 #[derive(SimpleObject)]
@@ -33,6 +35,7 @@ pub struct ViewerQueries;
 #[Object]
 impl ViewerQueries {
     /// The service as you see it.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, Fault> {
         let app = ctx.app()?;
         let features = [("workers", app.works), ("redis", app.redis), ("playground", app.playground)];

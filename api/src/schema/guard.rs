@@ -1,0 +1,17 @@
+//! Who may ask what: each field of a root names the scope that it needs.
+
+use async_graphql::{Context, Guard, Result};
+use entity::ApiScope;
+
+use super::asked::Asked;
+use super::fault::Fault;
+
+/// Lets only callers through who have this scope.
+pub struct Needs(pub ApiScope);
+
+impl Guard for Needs {
+    async fn check(&self, ctx: &Context<'_>) -> Result<()> {
+        let Needs(scope) = *self;
+        if ctx.principal()?.scopes.allow(scope) { Ok(()) } else { Err(Fault::Forbidden(scope).into()) }
+    }
+}
