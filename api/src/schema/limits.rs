@@ -1,6 +1,9 @@
 //! How much one document may ask for. What is beyond a limit is refused in words before anything of it is done; sizes are
 //! looked at before the document is walked at all, so that a small text can't unfold into much work.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextPrepareRequest};
