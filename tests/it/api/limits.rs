@@ -16,7 +16,7 @@ async fn a_question_that_is_too_large_is_refused_before_it_is_asked(backend: Bac
     let pages = (0..30)
         .map(|i| format!("e{i}: emails(first: 100) {{ nodes {{ id to subject status priority tags metadata }} }}"));
     let cases = [
-        (format!("{{ {} }}", pages.collect::<Vec<_>>().join(" ")), "too complex"),
+        (format!("{{ {} }}", pages.collect::<Vec<_>>().join(" ")), "20000 is allowed"),
         (format!("{{ viewer {{ version }} }} #{}", "x".repeat(70_000)), "65536 are allowed"),
         (
             "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }".to_owned(),
