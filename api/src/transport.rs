@@ -3,17 +3,16 @@
 mod http;
 mod index;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
 use serde_json::json;
 
 use crate::app::App;
-use crate::{auth, health};
+use crate::{auth, health, rest};
 
 /// The largest body: attachments of 10 MiB in base64, two bodies, and room for many small emails in one call.
 const MOST_BODY: usize = 32 * 1024 * 1024;
@@ -24,12 +23,14 @@ pub fn router(app: App) -> Router {
         .route("/graphql", post(http::execute).layer(DefaultBodyLimit::max(MOST_BODY)))
         .route("/metrics", get(health::metrics))
         .route_layer(from_fn_with_state(app.clone(), auth::guard));
+    let rest =
+        rest::router().layer(from_fn_with_state(app.clone(), auth::guard)).layer(map_response(rest::in_our_form));
     let open = Router::new()
         .route("/", get(index::page))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));
     let open = if app.playground { open.route("/graphql", get(http::playground)) } else { open };
-    open.merge(behind_a_key).fallback(nowhere).with_state(app)
+    open.merge(behind_a_key).merge(rest).fallback(nowhere).with_state(app)
 }
 
 async fn nowhere() -> Response {
@@ -37,7 +38,17 @@ async fn nowhere() -> Response {
 }
 
 /// An answer to a request that never reached the schema, in the shape of a GraphQL error.
-pub fn refused(status: StatusCode, code: &str, message: &str) -> Response {
+pub fn refused(status: StatusCode, code: &'static str, message: &str) -> Response {
     let body = json!({ "errors": [{ "message": message, "extensions": { "code": code } }] });
-    (status, Json(body)).into_response()
+    let words = Words { code, message: message.to_owned() };
+    (status, Extension(words), Json(body)).into_response()
+}
+
+/// What a refusal says, kept beside its body for whoever says it in another form.
+#[derive(Clone, Debug)]
+pub struct Words {
+    /// The code in a GraphQL error.
+    pub code: &'static str,
+    /// Why, for a person.
+    pub message: String,
 }
