@@ -86,6 +86,7 @@ impl EmailQueries {
     }
 
     /// Emails, the newest first unless asked otherwise. 25 at a time unless asked otherwise, 100 at most.
+    #[graphql(complexity = "crate::schema::cost::page(first, last, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "a connection has its four, and a filter and an order besides")]
     async fn emails(
         &self,
