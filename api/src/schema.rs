@@ -27,6 +27,8 @@ use std::sync::Arc;
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 use jobs::Context;
 
+pub use fault::Fault;
+
 /// The schema of a running process.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 

@@ -14,20 +14,21 @@ mod ws;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use async_graphql::Request as GraphqlRequest;
+use async_graphql::{Request as GraphqlRequest, Response as GraphqlResponse};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{Method, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use entity::ApiScope;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::{self, Principal};
-use crate::health;
+use crate::{health, rest};
 
 use self::refusal::Refusal;
 
@@ -61,6 +62,21 @@ impl Graphql {
         let introspects = self.app.playground || principal.scopes.allow(ApiScope::Admin);
         if introspects { request } else { request.disable_introspection() }
     }
+
+    /// Does one operation for this caller, in the time that one has.
+    pub async fn execute(&self, request: GraphqlRequest, principal: Principal) -> GraphqlResponse {
+        let operation = operation::Operation::of(self.request(request, principal));
+        operation.execute(self.app.schema.clone(), operation::LIMIT).await
+    }
+
+    /// Reads what this caller sends, as far as they may.
+    ///
+    /// # Errors
+    /// Why it is not read, as an answer.
+    pub async fn read(&self, headers: &HeaderMap, body: Body, principal: Principal) -> Result<body::Held, Response> {
+        let most = body::most(principal.scopes);
+        self.room.read(headers, body, most).await.map_err(IntoResponse::into_response)
+    }
 }
 
 /// Every path of the service.
@@ -77,7 +93,11 @@ pub fn router(graphql: &Arc<Graphql>) -> Router {
         .route("/", get(index::page))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));
-    open.merge(behind_a_key).with_state(app).merge(api).fallback(nowhere)
+    let rest = rest::router()
+        .layer(from_fn_with_state(app.clone(), auth::guard))
+        .layer(map_response(rest::in_our_form))
+        .with_state(graphql.clone());
+    open.merge(behind_a_key).with_state(app).merge(api).merge(rest).fallback(nowhere)
 }
 
 /// What is answered at `/graphql` without a key in the request's head: a socket says its key when it is open, a page has a field
@@ -107,7 +127,17 @@ async fn nowhere() -> Response {
 }
 
 /// An answer to a request that never reached the schema, in the shape of a GraphQL error.
-pub fn refused(status: StatusCode, code: &str, message: &str) -> Response {
+pub fn refused(status: StatusCode, code: &'static str, message: &str) -> Response {
     let body = json!({ "errors": [{ "message": message, "extensions": { "code": code } }] });
-    (status, Json(body)).into_response()
+    let words = Words { code, message: message.to_owned() };
+    (status, Extension(words), Json(body)).into_response()
+}
+
+/// What a refusal says, kept beside its body for whoever says it in another form.
+#[derive(Clone, Debug)]
+pub struct Words {
+    /// The code in a GraphQL error.
+    pub code: &'static str,
+    /// Why, for a person.
+    pub message: String,
 }

@@ -5,6 +5,7 @@ mod http;
 mod keys;
 mod limits;
 mod lists;
+mod rest;
 mod send;
 mod start;
 mod ws;
@@ -16,12 +17,12 @@ use tests::database::{Backend, Database};
 use tests::patience::SOON;
 use tests::process::{Launch, Process};
 
-const KEY: &str = "a-key-for-tests-of-no-value";
+pub const KEY: &str = "a-key-for-tests-of-no-value";
 
 /// A serving process in sandbox mode, with a client that holds its key.
-struct Served {
-    client: Client,
-    url: String,
+pub struct Served {
+    pub client: Client,
+    pub url: String,
     // Before what it works on, so that it ends first.
     process: Process,
     data: Scratch,
@@ -29,7 +30,7 @@ struct Served {
 }
 
 impl Served {
-    async fn on(backend: Backend) -> Self {
+    pub async fn on(backend: Backend) -> Self {
         Self::with(backend, |launch| launch).await
     }
 
