@@ -121,24 +121,25 @@ impl Clauses {
         (self.first, self.last) = (Uuid::max(), Uuid::nil());
     }
 
-    /// `columns` of the first `most` rows `q` in the order of their ids.
+    /// `columns` of the first `most` rows `q` in the order of their ids, locked where `lock` says so.
     pub fn page(&self, store: &Store, columns: &str, order: Order, most: u64, lock: &str) -> Statement {
         let mut text = Text::new(store);
         let word = order.word();
         let from = match self.merged(&mut text, order, most) {
-            None => "email_queue q".to_owned(),
+            None => {
+                let conditions = self.conditions(&mut text, |_| true) + &self.span(&mut text);
+                format!("email_queue q WHERE {conditions}")
+            }
             Some(ids) => {
                 let limit = text.bind(most as i64);
                 let first = format!("SELECT m.id FROM ({ids}) AS m ORDER BY m.id {word} LIMIT {limit}");
-                format!("({first}) AS n JOIN email_queue q ON q.id = n.id")
+                // Whoever had a row locked may have changed it: then it is asked again.
+                let again = if lock.is_empty() { "true".to_owned() } else { self.conditions(&mut text, |_| true) };
+                format!("({first}) AS n JOIN email_queue q ON q.id = n.id WHERE {again}")
             }
         };
-        // The index narrows, the conditions decide: on a row that is locked they are asked again.
-        let conditions = self.conditions(&mut text, |_| true) + &self.span(&mut text);
         let limit = text.bind(most as i64);
-        text.statement(format!(
-            "SELECT {columns} FROM {from} WHERE {conditions} ORDER BY q.id {word} LIMIT {limit} {lock}"
-        ))
+        text.statement(format!("SELECT {columns} FROM {from} ORDER BY q.id {word} LIMIT {limit} {lock}"))
     }
 
     /// How many there are, up to `most`, as `n`.
