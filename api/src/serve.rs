@@ -80,8 +80,9 @@ async fn answer(listener: TcpListener, app: &App, life: &Lifecycle, shutdown: Du
         let _ = connection.set_nodelay(true);
     });
     let soft = life.soft.clone();
-    let serving = axum::serve(listener, transport::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { soft.cancelled().await });
+    let serving =
+        axum::serve(listener, transport::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(async move { soft.cancelled().await });
     let serving = tokio::spawn(serving.into_future());
     life.soft.cancelled().await;
     let ending = async {

@@ -31,7 +31,6 @@ pub struct Filter {
     pub created_until: Option<DateTime<Utc>>,
 }
 
-
 /// How an index finds emails: a list is read from the ends of a few ordered runs, whose ids are merged. The numbers are masks of
 /// statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

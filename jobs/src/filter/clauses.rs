@@ -1,7 +1,7 @@
 //! A filter's SQL: the ordered runs that indexes give, merged by id, and the rows behind them.
 //!
-//! A run is read from its end, so many ids as the page holds, and what an index can't tell is asked of the row. The planner is
-//! left no choice: on PostgreSQL a run is a row comparison that one index alone can answer, on SQLite the index is named.
+//! A run is read from its end, so many ids as the page holds, and what an index can't tell is asked of the row. On SQLite the
+//! index is named; on PostgreSQL a plan that knows no parameter (see [`crate::store`]) can prefer no other.
 
 use entity::{Priority, Status};
 use sea_orm::{ActiveEnum, Statement, Value};
@@ -223,10 +223,10 @@ impl Clauses {
         };
         let conditions = self.conditions(text, |part| !way.finds(part));
         let ranged = run.range(text, self.first, self.last);
-        let sorted = run.sorted(text.store.dialect(), order);
+        let word = order.word();
         let limit = text.bind(most as i64);
         let Run { cells, index, only, .. } = run;
-        let (rest, end) = (format!("{conditions}{only}"), format!("ORDER BY {sorted} LIMIT {limit}"));
+        let (rest, end) = (format!("{conditions}{only}"), format!("ORDER BY q.id {word} LIMIT {limit}"));
         match text.store.dialect() {
             Dialect::Postgres => format!(
                 "SELECT x.id FROM {cells} AS c CROSS JOIN LATERAL \
@@ -329,35 +329,10 @@ struct Run {
 impl Run {
     /// From one id to another.
     fn range(&self, text: &mut Text<'_>, first: Uuid, last: Uuid) -> String {
-        let columns = |of: &str| self.key.iter().map(|column| format!("{of}.{column}, ")).collect::<String>();
-        match text.store.dialect() {
-            Dialect::Postgres => {
-                let side = |text: &mut Text<'_>, op: &str, id: Uuid| {
-                    let address = self.address.clone().map(|key| format!("{}, ", text.bind(key)));
-                    let (name, value) = if address.is_some() { ("q.recipient_key, ", address) } else { ("", None) };
-                    let value = value.unwrap_or_default();
-                    format!("({name}{}q.id) {op} ({value}{}{})", columns("q"), columns("c"), text.bind(id))
-                };
-                format!("{} AND {}", side(text, ">=", first), side(text, "<=", last))
-            }
-            Dialect::Sqlite => {
-                let mut all: Vec<String> = self.key.iter().map(|column| format!("q.{column} = c.{column}")).collect();
-                all.extend(self.address.clone().map(|key| format!("q.recipient_key = {}", text.bind(key))));
-                all.push(format!("q.id >= {} AND q.id <= {}", text.bind(first), text.bind(last)));
-                all.join(" AND ")
-            }
-        }
-    }
-
-    /// By the columns of the index.
-    fn sorted(&self, dialect: Dialect, order: Order) -> String {
-        let word = order.word();
-        let address = self.address.as_ref().map(|_| "recipient_key");
-        let key = match dialect {
-            Dialect::Postgres => address.iter().chain(self.key).map(|c| format!("q.{c} {word}, ")).collect(),
-            Dialect::Sqlite => String::new(),
-        };
-        format!("{key}q.id {word}")
+        let mut all: Vec<String> = self.key.iter().map(|column| format!("q.{column} = c.{column}")).collect();
+        all.extend(self.address.clone().map(|key| format!("q.recipient_key = {}", text.bind(key))));
+        all.push(format!("q.id >= {} AND q.id <= {}", text.bind(first), text.bind(last)));
+        all.join(" AND ")
     }
 }
 

@@ -165,7 +165,8 @@ async fn every_part_of_a_filter_narrows_the_list_and_the_count_alike() {
             (Filter { created_until: Some(start), ..filter() }, 0),
         ];
         for (filter, n) in cases {
-            let listed = find::emails(ctx, &filter, Page::First { n: 50, after: None }, Order::Descending).await.unwrap();
+            let listed =
+                find::emails(ctx, &filter, Page::First { n: 50, after: None }, Order::Descending).await.unwrap();
             assert_eq!(listed.items.len(), n, "{backend:?} {filter:?}");
             assert_eq!(find::count(ctx, &filter).await.unwrap(), (n as u64, false), "{backend:?} {filter:?}");
         }
@@ -180,8 +181,10 @@ async fn an_emails_content_tries_and_holds_are_read_beside_it() {
         let html = Some("<p>Good day</p>".to_owned());
         let ids = world.accept(2, Draft { html, tags: vec!["greeting".into()], ..draft() }).await;
         world.fail(&ids[..1], "no such mailbox").await;
-        let emails =
-            find::emails(ctx, &Filter::default(), Page::First { n: 9, after: None }, Order::Ascending).await.unwrap().items;
+        let emails = find::emails(ctx, &Filter::default(), Page::First { n: 9, after: None }, Order::Ascending)
+            .await
+            .unwrap()
+            .items;
         let contents: Vec<_> = emails.iter().map(|e| e.content_id).collect();
         assert_eq!(contents[0], contents[1], "the same content is stored once");
         let opened = find::contents(ctx, &contents).await.unwrap();

@@ -38,7 +38,6 @@ pub enum Spread {
 /// A queue on a database of its own.
 pub struct Queue {
     pub ctx: Arc<Context>,
-    pub n: i64,
     database: Database,
 }
 
@@ -58,7 +57,7 @@ impl Queue {
             0.0,
             stop,
         );
-        let queue = Self { ctx, n: 0, database };
+        let queue = Self { ctx, database };
         queue
             .run(&format!(
                 "INSERT INTO email_scopes (id, campaign_id, sending_domain) VALUES (1, {nil}, '{USUAL_DOMAIN}'), \
@@ -71,10 +70,8 @@ impl Queue {
         queue
     }
 
-    /// One of `n` emails, nearly all of which stand in `usual`.
-    pub async fn of(backend: Backend, n: i64, usual: Status, spread: Spread) -> Self {
-        let mut queue = Self::empty(backend).await;
-        queue.n = n;
+    /// Puts `n` emails into an empty one, nearly all of which stand in `usual`.
+    pub async fn fill(&self, n: i64, usual: Status, spread: Spread) {
         // Of each stretch of emails the first 13 stand in a status each, and the next few stand out otherwise.
         let (stretch, place) = match spread {
             Spread::Even => (n / FEW, format!("i % {}", n / FEW)),
@@ -82,7 +79,7 @@ impl Queue {
         };
         assert!(stretch >= 40, "there is room for all that stands out");
         let usual = usual as i16;
-        let (large, small) = (queue.literal(LARGE), queue.literal(SMALL));
+        let (large, small) = (self.literal(LARGE), self.literal(SMALL));
         let rows = format!(
             "SELECT i, CASE WHEN place < 13 THEN place ELSE {usual} END AS status, \
              CASE WHEN place = 20 THEN 3 WHEN place = 21 THEN 4 WHEN i / 16 % 3 = 0 THEN 1 ELSE 2 END AS scope, \
@@ -90,14 +87,13 @@ impl Queue {
              CASE WHEN place = 22 THEN 0 ELSE 1 END AS lane, \
              CASE WHEN place = 23 THEN '{RARE}' WHEN i / 14 % 2 = 0 THEN '{BUSY}' ELSE 'reader' || i || '@example.org' END AS address \
              FROM (SELECT i, {place} AS place FROM {}) AS placed",
-            queue.series(n)
+            self.series(n)
         );
-        queue.fill(&rows).await;
-        queue
+        self.store(&rows).await;
     }
 
     /// Stores emails given as rows of `i, status, scope, campaign, lane, address`, and their tallies.
-    pub async fn fill(&self, rows: &str) {
+    pub async fn store(&self, rows: &str) {
         // Those under way have been due longest, as the feeder has it.
         let text = format!(
             "INSERT INTO email_queue (id, scope, lane, status, due_at, send_at, content_id, campaign_id, sender, recipient, \

@@ -42,7 +42,9 @@ impl EmailOrder {
         match order {
             None => Order::Descending,
             Some(EmailOrder { field: EmailOrderField::CreatedAt, direction: OrderDirection::Asc }) => Order::Ascending,
-            Some(EmailOrder { field: EmailOrderField::CreatedAt, direction: OrderDirection::Desc }) => Order::Descending,
+            Some(EmailOrder { field: EmailOrderField::CreatedAt, direction: OrderDirection::Desc }) => {
+                Order::Descending
+            }
         }
     }
 }
