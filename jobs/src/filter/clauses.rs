@@ -133,8 +133,9 @@ impl Clauses {
             Some(ids) => {
                 let limit = text.bind(most as i64);
                 let first = format!("SELECT m.id FROM ({ids}) AS m ORDER BY m.id {word} LIMIT {limit}");
-                // Whoever had a row locked may have changed it: then it is asked again.
-                let again = if lock.is_empty() { "true".to_owned() } else { self.conditions(&mut text, |_| true) };
+                // Whoever had a row locked may have moved it meanwhile: then it is asked again.
+                let moves = |part| !lock.is_empty() && matches!(part, Part::Status | Part::Other);
+                let again = self.conditions(&mut text, moves);
                 format!("({first}) AS n JOIN email_queue q ON q.id = n.id WHERE {again}")
             }
         };

@@ -58,26 +58,36 @@ async fn costs(backend: Backend, n: i64, usual: Status, spread: Spread) -> Vec<(
     let meter = Meter::of(&queue).await;
     let mut questions = Vec::new();
     for filter in promised(n) {
-        for (name, statement) in statements(&queue, &filter, usual) {
-            questions.push((format!("{name} {filter:?}"), meter.prepare(statement).await));
+        for (name, asker, statement) in statements(&queue, &filter, usual) {
+            questions.push((format!("{name} {filter:?}"), asker, meter.prepare(asker, statement).await));
         }
     }
     queue.fill(n, usual, spread).await;
     let mut costs = Vec::with_capacity(questions.len());
-    for (question, prepared) in questions {
-        costs.push((question, meter.cost(prepared).await));
+    for (question, asker, prepared) in questions {
+        costs.push((question, meter.cost(asker, prepared).await));
     }
     costs
 }
 
-/// What is asked of a list: its pages from either end, and a count where it can't come to the 10,000 at which it stops.
-fn statements(queue: &Queue, filter: &Filter, usual: Status) -> Vec<(String, Statement)> {
+/// Whose connections a question is asked on; they differ in what the planner may do.
+#[derive(Clone, Copy, Debug)]
+enum Asker {
+    Reader,
+    Writer,
+}
+
+/// What is asked of a list: its pages from either end, a group of a bulk operation, and a count where it can't come to the
+/// 10,000 at which it stops.
+fn statements(queue: &Queue, filter: &Filter, usual: Status) -> Vec<(&'static str, Asker, Statement)> {
     let (store, clauses) = (&queue.ctx.store, filter.clauses());
-    let mut asked: Vec<_> = [Order::Ascending, Order::Descending]
-        .map(|order| (format!("{order:?}"), clauses.page(store, "q.*", order, 26, "")))
-        .into();
+    let mut asked = vec![
+        ("the newest of", Asker::Reader, clauses.page(store, "q.*", Order::Descending, 26, "")),
+        ("the oldest of", Asker::Reader, clauses.page(store, "q.*", Order::Ascending, 26, "")),
+        ("a group of", Asker::Writer, clauses.page(store, "q.id", Order::Ascending, 50, &store.for_update_of("q"))),
+    ];
     if !filter.allows(usual) {
-        asked.push(("count".to_owned(), clauses.count(store, 10_001)));
+        asked.push(("a count of", Asker::Reader, clauses.count(store, 10_001)));
     }
     asked
 }
@@ -120,15 +130,19 @@ fn promised(n: i64) -> Vec<Filter> {
 
 /// Asks and says what it cost.
 enum Meter {
-    /// On one of the readers' connections: its settings are part of what is measured.
-    Pages(DatabaseTransaction, AtomicU64),
+    /// On a connection of the readers and one of the writers: their settings are part of what is measured.
+    Pages([DatabaseTransaction; 2], AtomicU64),
     Steps(DatabaseConnection, Arc<AtomicU64>),
 }
 
 impl Meter {
     async fn of(queue: &Queue) -> Self {
         match queue.backend() {
-            Backend::Postgres => Meter::Pages(queue.ctx.store.read().begin().await.unwrap(), AtomicU64::new(0)),
+            Backend::Postgres => {
+                let store = &queue.ctx.store;
+                let both = [store.read().begin().await.unwrap(), store.write().begin().await.unwrap()];
+                Meter::Pages(both, AtomicU64::new(0))
+            }
             Backend::Sqlite => {
                 let steps = Arc::new(AtomicU64::new(0));
                 let counted = steps.clone();
@@ -150,9 +164,10 @@ impl Meter {
     }
 
     /// Lets the database make its plan.
-    async fn prepare(&self, statement: Statement) -> Statement {
+    async fn prepare(&self, asker: Asker, statement: Statement) -> Statement {
         match self {
-            Meter::Pages(db, prepared) => {
+            Meter::Pages(both, prepared) => {
+                let db = &both[asker as usize];
                 let name = format!("asked_{}", prepared.fetch_add(1, Ordering::Relaxed));
                 db.execute_unprepared(&format!("PREPARE {name} AS {}", statement.sql)).await.unwrap();
                 let values: Vec<String> = statement.values.iter().flat_map(|values| &values.0).map(literal).collect();
@@ -167,9 +182,10 @@ impl Meter {
         }
     }
 
-    async fn cost(&self, prepared: Statement) -> u64 {
+    async fn cost(&self, asker: Asker, prepared: Statement) -> u64 {
         match self {
-            Meter::Pages(db, _) => {
+            Meter::Pages(both, _) => {
+                let db = &both[asker as usize];
                 let sql = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {}", prepared.sql);
                 let plan = rows(db, Statement { sql, ..prepared }).await.unwrap();
                 let plan: serde_json::Value = plan[0].try_get_by_index(0).unwrap();
