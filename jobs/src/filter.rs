@@ -2,6 +2,7 @@
 //! indexes that is found; [`clauses`] renders it to SQL. What a page costs grows with the page, never with the queue.
 
 mod clauses;
+mod runs;
 #[cfg(test)]
 mod tests;
 
@@ -42,7 +43,7 @@ enum Way {
     /// A run for each lane, scope (campaign × sending domain) and standing that the tallies know emails of.
     Scopes(i32),
     /// Those under way: never more than there are slots.
-    UnderWay,
+    Sending,
 }
 
 /// What a condition is about: an index that finds by it need not ask it again.
@@ -109,7 +110,7 @@ impl Filter {
         };
         ways.retain(|way| !matches!(way, Way::Standings(0) | Way::Address(0) | Way::Scopes(0)));
         if queued == 0 && asks(Status::Sending) {
-            ways.push(Way::UnderWay);
+            ways.push(Way::Sending);
         }
         ways
     }

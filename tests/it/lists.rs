@@ -1,5 +1,5 @@
 //! Lists of emails: right for every filter, in both directions; and as cheap among many emails as among few.
 
 mod flat;
-mod queue;
+pub mod queue;
 mod walk;
