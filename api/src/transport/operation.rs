@@ -94,7 +94,6 @@ fn find(document: &ExecutableDocument, name: Option<&str>) -> Option<(OperationT
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests may")]
 
-    use std::io::Write;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex};
 
