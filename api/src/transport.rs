@@ -8,6 +8,7 @@ mod media;
 mod operation;
 mod origin;
 mod parameters;
+mod refusal;
 mod ws;
 
 use std::net::SocketAddr;
@@ -28,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::auth::{self, Principal};
 use crate::{health, rest};
+
+use self::refusal::Refusal;
 
 pub use origin::Origins;
 pub use ws::Pace;
@@ -107,14 +110,14 @@ async fn before_the_guard(
 ) -> Response {
     let (headers, is_get) = (request.headers(), request.method() == Method::GET);
     if is_get && headers.contains_key(header::UPGRADE) {
-        return ws::upgrade(graphql, peer.ip(), request).await;
+        return ws::upgrade(graphql, peer.ip(), request).await.into_response();
     }
     if is_get && graphql.app.playground && request.uri().query().is_none() && media::wants_page(headers) {
         return graphiql::page();
     }
     let stranger = !headers.contains_key(header::AUTHORIZATION);
     if stranger && body::declared(headers).is_some_and(|length| length > body::OF_A_STRANGER) {
-        return body::Refusal::TooLarge(body::OF_A_STRANGER).into_response();
+        return Refusal::TooLarge(body::OF_A_STRANGER).into_response();
     }
     next.run(request).await
 }

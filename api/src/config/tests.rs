@@ -115,6 +115,8 @@ fn nonsense_is_refused_with_the_variables_name() {
         (&["--admin-api-key=short"], "ADMIN_API_KEY"),
         (&["--admin-api-key=sixteen letters and blanks"], "ADMIN_API_KEY"),
         (&["--public-url=mail.example.com"], "PUBLIC_URL"),
+        (&["--allowed-origins=https://a.example.com,b.example.com"], "ALLOWED_ORIGINS"),
+        (&["--allowed-origins=https://a.example.com/board"], "ALLOWED_ORIGINS"),
         (&["--content-keyring=nonsense"], "CONTENT_KEYRING"),
         (&["--content-keyring=k:c2hvcnQ="], "CONTENT_KEYRING"),
         (&["--mailgun-api-base=sandbox", "--mailgun-api-key=k"], "MAILGUN_API_KEY"),

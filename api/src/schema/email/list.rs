@@ -93,7 +93,6 @@ impl EmailQueries {
     /// among millions of emails as among few: by campaign, address, status and time, alone or each with status and time. By
     /// domain, by priority and by QUEUED it takes longer the more campaigns have such emails; other parts beside an address are
     /// asked of each email of that address.
-    #[graphql(complexity = "crate::schema::cost::page(first, last, child_complexity)")]
     #[expect(clippy::too_many_arguments, reason = "a connection has its four, and a filter and an order besides")]
     async fn emails(
         &self,
