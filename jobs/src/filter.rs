@@ -1,5 +1,9 @@
 //! Which emails a person means: one filter for reading, counting and bulk work. Here it says what it means and by which
-//! indexes that is found; [`clauses`] renders it to SQL. What a page costs grows with the page, never with the queue.
+//! indexes that is found; [`clauses`] and [`runs`] render it to SQL.
+//!
+//! What a page costs grows with the page, never with the emails there are. By domain, priority or QUEUED it grows besides with the
+//! campaigns that have any such, for each has its own run; and among the emails of one address what is no status and no time is
+//! asked of each.
 
 mod clauses;
 mod runs;

@@ -54,9 +54,8 @@ pub async fn email(ctx: &Context, id: Uuid) -> Result<Option<email::Model>> {
     Ok(email::Entity::find_by_id(id).one(ctx.store.read()).await?)
 }
 
-/// A page of the emails that meet `filter`, in the order of their ids, which is that of their acceptance. What it costs grows
-/// with the page, however many emails there are; but among those of one address, the other parts of a filter besides status and
-/// time are asked of each email.
+/// A page of the emails that meet `filter`, in the order of their ids, which is that of their acceptance. For its cost see
+/// [`crate::filter`].
 ///
 /// # Errors
 /// The database's own.

@@ -1,9 +1,12 @@
 //! Where the ids of a list come from: ordered runs of index entries, each read from its end, so many as the page holds, and
 //! merged. What an index can't tell is asked of the row.
 //!
+//! The column `standing` is the status, save that SENDING is QUEUED (1), so that a claim changes no index. Numbers of statuses stand
+//! here as the indexes have them: a partial index is only found by the very number.
+//!
 //! On SQLite the index is named. On PostgreSQL a plan that knows no parameter (see [`crate::store`]) can prefer no other.
 
-use entity::Status;
+use entity::{Status, tally};
 use sea_orm::ActiveEnum;
 use uuid::Uuid;
 
@@ -122,7 +125,7 @@ impl Clauses {
 
     /// Which tallies are meant.
     fn tallied(&self, text: &mut Text<'_>) -> String {
-        let mut meant = "t.status <> 99".to_owned();
+        let mut meant = format!("t.status <> {}", tally::CLEANED);
         match self.lane {
             Some(lane) => meant += &format!(" AND t.lane = {}", text.bind(lane.to_value())),
             // The key begins with the lane.

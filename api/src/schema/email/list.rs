@@ -90,8 +90,9 @@ impl EmailQueries {
     }
 
     /// Emails, the newest first unless asked otherwise. 25 at a time unless asked otherwise, 100 at most. A page takes as long
-    /// among millions of emails as among few, whatever the filter; only among the many emails of one address are its other
-    /// parts, besides status and time, asked of each email.
+    /// among millions of emails as among few: by campaign, address, status and time, alone or each with status and time. By
+    /// domain, by priority and by QUEUED it takes longer the more campaigns have such emails; other parts beside an address are
+    /// asked of each email of that address.
     #[expect(clippy::too_many_arguments, reason = "a connection has its four, and a filter and an order besides")]
     async fn emails(
         &self,
