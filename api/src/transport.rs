@@ -1,35 +1,20 @@
-//! How requests come in: which path leads where, and which need a key.
+//! How requests come in: which path leads where, and what stands before it.
 
 mod http;
 mod index;
+pub mod routes;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::app::App;
-use crate::{auth, health};
-
-/// The largest body: attachments of 10 MiB in base64, two bodies, and room for many small emails in one call.
-const MOST_BODY: usize = 32 * 1024 * 1024;
 
 /// Every path of the service.
 pub fn router(app: App) -> Router {
-    let behind_a_key = Router::new()
-        .route("/graphql", post(http::execute).layer(DefaultBodyLimit::max(MOST_BODY)))
-        .route("/metrics", get(health::metrics))
-        .route_layer(from_fn_with_state(app.clone(), auth::guard));
-    let open = Router::new()
-        .route("/", get(index::page))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready));
-    let open = if app.playground { open.route("/graphql", get(http::playground)) } else { open };
-    open.merge(behind_a_key).fallback(nowhere).with_state(app)
+    routes::guarded(&app).fallback(nowhere).with_state(app)
 }
 
 async fn nowhere() -> Response {

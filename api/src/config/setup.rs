@@ -10,6 +10,7 @@ use jobs::lane::RedisSettings;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Config, Keys, Mode, Nonsense, given, nonsense, secret, values};
+use crate::auth::{Proxies, Tokens};
 
 /// A configuration that makes sense.
 #[derive(Debug)]
@@ -24,6 +25,9 @@ pub struct Setup {
     pub mode: Mode,
     pub keys: Keys,
     pub admin_key: Option<SecretString>,
+    /// How tokens are read, where any are taken.
+    pub tokens: Option<Tokens>,
+    pub proxies: Proxies,
     /// Without a slash at its end.
     pub public_url: String,
     pub timing: Timing,
@@ -54,6 +58,8 @@ impl Config {
             database_file,
             redis: self.redis()?,
             admin_key: self.admin_key()?,
+            tokens: self.tokens()?,
+            proxies: self.proxies()?,
             public_url: self.public_url()?,
             timing: if self.timing_divisor == 1 { Timing::default() } else { Timing::divided(self.timing_divisor) },
             settings: self.settings(&mode)?,
@@ -137,15 +143,6 @@ impl Config {
             db: self.redis_db,
             prefix: prefix.to_owned(),
         }))
-    }
-
-    fn admin_key(&self) -> Result<Option<SecretString>, Nonsense> {
-        let Some(key) = secret(&self.admin_api_key) else { return Ok(None) };
-        let text = key.expose_secret();
-        if text.len() < 16 || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(nonsense("ADMIN_API_KEY", "must be 16 or more visible ASCII characters without a blank"));
-        }
-        Ok(Some(key))
     }
 
     fn public_url(&self) -> Result<String, Nonsense> {
