@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{ApiScopes, Clock, api_key};
 use jobs::{Context, Store};
-use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, QueryOrder, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -92,6 +92,14 @@ pub async fn create_first(store: &Store, clock: &Clock, sandbox: bool) -> Result
 /// The database's own.
 pub async fn all(store: &Store) -> Result<Vec<api_key::Model>, DbErr> {
     api_key::Entity::find().order_by_asc(api_key::Column::Id).all(store.read()).await
+}
+
+/// The keys with these ids, as far as they are.
+///
+/// # Errors
+/// The database's own.
+pub async fn with_ids(store: &Store, ids: Vec<Uuid>) -> Result<Vec<api_key::Model>, DbErr> {
+    api_key::Entity::find().filter(api_key::Column::Id.is_in(ids)).all(store.read()).await
 }
 
 /// The key with this id.

@@ -15,6 +15,9 @@ pub enum Fault {
     /// The caller may not do this.
     #[error("this needs a key with the scope {0}")]
     Forbidden(ApiScope),
+    /// The caller may read, and would see more than that.
+    #[error("contents and metadata are not shown to a key that may only read")]
+    ReadsOnly,
     /// The database is away, or the process is stopping: the same question may be answered later.
     #[error("the service can't answer at the moment; please try again")]
     Unavailable(Arc<jobs::Error>),
@@ -31,7 +34,7 @@ impl Fault {
     pub fn code(&self) -> &'static str {
         match self {
             Fault::BadInput(_) => "BAD_USER_INPUT",
-            Fault::Forbidden(_) => "FORBIDDEN",
+            Fault::Forbidden(_) | Fault::ReadsOnly => "FORBIDDEN",
             Fault::Unavailable(_) => "UNAVAILABLE",
             Fault::Internal(_) | Fault::Unattended => "INTERNAL_SERVER_ERROR",
         }
@@ -89,7 +92,7 @@ fn code(error: &mut ServerError) {
 
 fn log(fault: &Fault) {
     match fault {
-        Fault::BadInput(_) | Fault::Forbidden(_) => {}
+        Fault::BadInput(_) | Fault::Forbidden(_) | Fault::ReadsOnly => {}
         Fault::Unavailable(cause) => tracing::warn!(cause = %cause, "A request could not be answered for the moment"),
         Fault::Internal(cause) => tracing::error!(cause = %cause, "A request failed"),
         Fault::Unattended => tracing::error!("A request came without what the transport adds"),

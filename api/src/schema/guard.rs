@@ -15,3 +15,13 @@ impl Guard for Needs {
         if ctx.principal()?.scopes.allow(scope) { Ok(()) } else { Err(Fault::Forbidden(scope).into()) }
     }
 }
+
+/// Lets only callers through who may do more than read. Where nothing else is at fault, an error beside the null says so: a
+/// null alone would say that there is nothing.
+pub struct SeesContents;
+
+impl Guard for SeesContents {
+    async fn check(&self, ctx: &Context<'_>) -> Result<()> {
+        if ctx.principal()?.sees_addresses() { Ok(()) } else { Err(Fault::ReadsOnly.into()) }
+    }
+}
