@@ -13,7 +13,7 @@ mod network;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -22,7 +22,8 @@ use entity::{ApiScope, ApiScopes};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::transport::refused;
+use crate::schema::Fault;
+use crate::transport::{refused, routes};
 
 pub use command::{Expiry, execute, from, scope};
 pub use doorkeeper::Doorkeeper;
@@ -129,16 +130,19 @@ pub enum Door {
     Scope(ApiScope),
 }
 
-/// Lets a request through that may pass this door, with its [`Principal`].
+/// Lets a request through that may pass the door of its path, with its [`Principal`] where one is needed.
 pub async fn guard(
-    State((app, door)): State<(App, Door)>,
+    State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    path: Option<MatchedPath>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if door == Door::Open {
-        return next.run(request).await;
-    }
+    let needed = match routes::door(request.method(), path.as_ref().map(MatchedPath::as_str)) {
+        Door::Open => return next.run(request).await,
+        Door::Credential => None,
+        Door::Scope(scope) => Some(scope),
+    };
     let asked = match bearer(request.headers()) {
         Some(credential) => {
             let from = app.doorkeeper.address(peer.ip(), request.headers());
@@ -146,10 +150,10 @@ pub async fn guard(
         }
         None => Err(Refused::Nothing),
     };
-    match (asked, door) {
+    match (asked, needed) {
         (Err(refusal), _) => refusal.into_response(),
-        (Ok(principal), Door::Scope(scope)) if !principal.scopes.allow(scope) => {
-            refused(StatusCode::FORBIDDEN, "FORBIDDEN", &format!("this needs a key with the scope {scope}"))
+        (Ok(principal), Some(scope)) if !principal.scopes.allow(scope) => {
+            refused(StatusCode::FORBIDDEN, "FORBIDDEN", &Fault::Forbidden(scope).to_string())
         }
         (Ok(principal), _) => {
             request.extensions_mut().insert(principal);

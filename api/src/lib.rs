@@ -12,11 +12,15 @@ pub mod config;
 mod failure;
 mod health;
 mod lifecycle;
+mod rest;
 pub mod sandbox;
 pub mod schema;
 mod serve;
 mod telemetry;
 mod transport;
+
+pub use auth::Door;
+pub use transport::routes;
 
 /// The `mailmind` command: reads the arguments and the environment, and does what they ask.
 pub fn main() -> std::process::ExitCode {

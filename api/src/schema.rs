@@ -28,6 +28,8 @@ use std::sync::Arc;
 use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, SchemaBuilder};
 use jobs::Context;
 
+pub use fault::Fault;
+
 /// The schema of a running process.
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 

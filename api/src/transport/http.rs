@@ -7,14 +7,14 @@ use async_graphql::http::GraphiQLSource;
 use async_graphql_axum::GraphQLResponse;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::{Extension, Json};
 use tokio::time::timeout;
 
 use super::refused;
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::{Principal, Refused};
 
 /// How long an operation may take. What it began is finished all the same.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -35,7 +35,12 @@ pub async fn execute(
     }
 }
 
-/// A page to try the API with. It loads GraphiQL from its makers' servers, so only a process that is tried out serves it.
-pub async fn playground() -> Html<String> {
-    Html(GraphiQLSource::build().endpoint("/graphql").title("MailMind Reliability").finish())
+/// A page to try the API with. It loads GraphiQL from its makers' servers, so only a process that is tried out serves it, and
+/// to browsers alone.
+pub async fn playground(headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|kinds| kinds.to_str().ok()).unwrap_or_default();
+    if !accepted.contains("text/html") {
+        return Refused::Nothing.into_response();
+    }
+    Html(GraphiQLSource::build().endpoint("/graphql").title("MailMind Reliability").finish()).into_response()
 }

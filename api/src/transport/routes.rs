@@ -1,49 +1,77 @@
-//! Every path of the service, and what stands before it: one table, which a test walks without a credential.
+//! What stands before each path of the service: one table, asked by the one guard. A path that is not in it opens to ADMIN
+//! alone, so that nobody can forget a guard; a test walks the table without a credential.
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use std::sync::LazyLock;
+
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
 use entity::ApiScope;
 
-use super::{http, index};
-use crate::app::App;
-use crate::auth::{self, Door};
-use crate::health;
+use crate::auth::Door;
+use crate::rest;
 
-/// The largest body: attachments of 10 MiB in base64, two bodies, and room for many small emails in one call.
-const MOST_BODY: usize = 32 * 1024 * 1024;
-
-/// A method of a path.
+/// A method of a path, and its door.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
+    /// The method; HEAD is GET.
     pub method: Method,
-    pub path: &'static str,
+    /// The path, as the router names it.
+    pub path: String,
     /// What stands before it.
     pub door: Door,
-    handler: MethodRouter<App>,
 }
 
-/// The routes; `playground` adds the page to try the API with.
-pub fn all(playground: bool) -> Vec<Route> {
-    let route = |method, path, door, handler| Route { method, path, door, handler };
-    let mut routes = vec![
-        route(Method::GET, "/", Door::Open, get(index::page)),
-        route(Method::GET, "/health/live", Door::Open, get(health::live)),
-        route(Method::GET, "/health/ready", Door::Open, get(health::ready)),
-        route(Method::GET, "/metrics", Door::Scope(ApiScope::Read), get(health::metrics)),
+/// Every path of the service.
+pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let own = [
+        (Method::GET, "/", Door::Open),
+        (Method::GET, "/health/live", Door::Open),
+        (Method::GET, "/health/ready", Door::Open),
+        (Method::GET, "/metrics", Door::Scope(ApiScope::Read)),
         // Each field of the schema has a guard of its own.
-        route(Method::POST, "/graphql", Door::Credential, post(http::execute).layer(DefaultBodyLimit::max(MOST_BODY))),
+        (Method::GET, "/graphql", Door::Credential),
+        (Method::POST, "/graphql", Door::Credential),
     ];
-    if playground {
-        routes.push(route(Method::GET, "/graphql", Door::Open, get(http::playground)));
+    let own = own.map(|(method, path, door)| Route { method, path: path.to_owned(), door });
+    let described = Route { method: Method::GET, path: format!("{}/openapi.json", rest::BASE), door: Door::Credential };
+    let operations = rest::OPERATIONS.iter().map(|operation| Route {
+        method: operation.method.clone(),
+        path: format!("{}{}", rest::BASE, operation.path),
+        door: Door::Scope(operation.scope),
+    });
+    own.into_iter().chain([described]).chain(operations).collect()
+});
+
+/// The door of a request, by the path that the router matched.
+pub fn door(method: &Method, path: Option<&str>) -> Door {
+    // Nothing is here, or nothing with this method: told to whoever has a key.
+    let Some(path) = path else { return Door::Credential };
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let mut here = ROUTES.iter().filter(|route| route.path == path).peekable();
+    if here.peek().is_none() {
+        return Door::Scope(ApiScope::Admin);
     }
-    routes
+    here.find(|route| route.method == *method).map_or(Door::Credential, |route| route.door)
 }
 
-/// The routes, each behind its door.
-pub fn guarded(app: &App) -> Router<App> {
-    all(app.playground).into_iter().fold(Router::new(), |router, Route { path, door, handler, .. }| {
-        router.route(path, handler.route_layer(from_fn_with_state((app.clone(), door), auth::guard)))
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_in_no_table_opens_to_admins_alone() {
+        let cases = [
+            (Method::GET, Some("/health/live"), Door::Open),
+            (Method::HEAD, Some("/health/live"), Door::Open),
+            (Method::POST, Some("/health/live"), Door::Credential),
+            (Method::GET, Some("/metrics"), Door::Scope(ApiScope::Read)),
+            (Method::HEAD, Some("/metrics"), Door::Scope(ApiScope::Read)),
+            (Method::DELETE, Some("/api/email-reliability/queue/job/{jobId}"), Door::Scope(ApiScope::Manage)),
+            (Method::PUT, Some("/api/email-reliability/queue/job/{jobId}"), Door::Credential),
+            (Method::GET, Some("/forgotten"), Door::Scope(ApiScope::Admin)),
+            (Method::GET, None, Door::Credential),
+        ];
+        for (method, path, expected) in cases {
+            assert_eq!(door(&method, path), expected, "{method} {path:?}");
+        }
+    }
 }
