@@ -4,6 +4,7 @@ mod control;
 mod keys;
 mod lists;
 mod rest;
+mod scopes;
 mod send;
 mod start;
 
@@ -21,19 +22,25 @@ pub struct Served {
     pub client: Client,
     pub url: String,
     // Before what it works on, so that it ends first.
-    _process: Process,
+    process: Process,
     data: Scratch,
     database: Database,
 }
 
 impl Served {
     pub async fn on(backend: Backend) -> Self {
+        Self::with(backend, &[]).await
+    }
+
+    /// With these variables set besides.
+    pub async fn with(backend: Backend, variables: &[(&str, &str)]) -> Self {
         let (data, database) = (Scratch::new("data"), backend.database().await);
-        let process = mailmind(&["serve"], &data, &database).start();
+        let launch = mailmind(&["serve"], &data, &database);
+        let process = variables.iter().fold(launch, |launch, (name, value)| launch.env(name, value)).start();
         let url = address(&process).await;
         let client = Client::new(&url, KEY);
         client.await_ready(SOON).await;
-        Self { client, url, _process: process, data, database }
+        Self { client, url, process, data, database }
     }
 
     /// Runs another command of the program on the same database, and answers what it printed.

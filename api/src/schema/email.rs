@@ -20,7 +20,7 @@ use jobs::hold::Leave;
 use super::asked::Asked;
 use super::count::int;
 use super::fault::Fault;
-use super::guard::SeesContents;
+use super::guard;
 use super::loader::{Attempts, Contents, Heads, Leaves};
 use super::mask::{Recipient, Words};
 use super::node::Kind;
@@ -47,6 +47,17 @@ impl Email {
 
     async fn head(&self, ctx: &Context<'_>) -> Result<Option<Arc<Head>>, Fault> {
         ctx.data_opt::<DataLoader<Heads>>().ok_or(Fault::Unattended)?.load_one(self.row.content_id).await
+    }
+
+    async fn opened(&self, ctx: &Context<'_>) -> Result<Option<EmailContent>, Fault> {
+        guard::sees_contents(ctx)?;
+        let contents = ctx.data_opt::<DataLoader<Contents>>().ok_or(Fault::Unattended)?;
+        Ok(contents.load_one(self.row.content_id).await?.map(EmailContent))
+    }
+
+    async fn stored(&self, ctx: &Context<'_>) -> Result<Option<serde_json::Value>, Fault> {
+        guard::sees_contents(ctx)?;
+        Ok(self.head(ctx).await?.and_then(|head| head.metadata.clone()))
     }
 
     /// Whether it may leave, where it waits and is due.
@@ -128,11 +139,9 @@ impl Email {
         self.row.sandbox
     }
 
-    /// What it says; null once past retention. FORBIDDEN for a key that may only read.
-    #[graphql(guard = "SeesContents")]
-    async fn content(&self, ctx: &Context<'_>) -> Result<Option<EmailContent>, Fault> {
-        let contents = ctx.data_opt::<DataLoader<Contents>>().ok_or(Fault::Unattended)?;
-        Ok(contents.load_one(self.row.content_id).await?.map(EmailContent))
+    /// What it says; null once past retention. For a key that may only read, null with the error FORBIDDEN.
+    async fn content(&self, ctx: &Context<'_>) -> Option<Result<EmailContent, Fault>> {
+        self.opened(ctx).await.transpose()
     }
 
     /// Why it waits although it is due, in words; null when nothing holds it.
@@ -152,10 +161,9 @@ impl Email {
         }
     }
 
-    /// What the sender stored with it. FORBIDDEN for a key that may only read.
-    #[graphql(guard = "SeesContents")]
-    async fn metadata(&self, ctx: &Context<'_>) -> Result<Option<serde_json::Value>, Fault> {
-        Ok(self.head(ctx).await?.and_then(|head| head.metadata.clone()))
+    /// What the sender stored with it. For a key that may only read, null with the error FORBIDDEN.
+    async fn metadata(&self, ctx: &Context<'_>) -> Option<Result<serde_json::Value, Fault>> {
+        self.stored(ctx).await.transpose()
     }
 
     /// Mailgun's tags.
