@@ -253,4 +253,11 @@ async fn whoever_guesses_waits_and_those_beside_them_do_not(backend: Backend) {
     assert_eq!(ask(&known, guesser).await.status(), 200, "what was good before is no guess");
     assert_eq!(ask(&strange, other).await.status(), 200, "others may ask");
     assert_eq!(ask(&strange, guesser).await.status(), 200, "nor is what was good elsewhere");
+    let fresh = made(&served, &[]).await;
+    let burst = futures::future::join_all((0..60).map(|_| ask(&fresh, "192.0.2.3"))).await;
+    assert!(burst.iter().all(|answer| answer.status() == 200), "one key asked many times at once is no guessing");
+    let guesses: Vec<String> = (1_000..1_100).map(|n| format!("mm_live_00112233_{n:048x}")).collect();
+    let flood = futures::future::join_all(guesses.iter().map(|guess| ask(guess, "192.0.2.4"))).await;
+    let looked_up = flood.iter().filter(|answer| answer.status() == 401).count();
+    assert!((30..=38).contains(&looked_up), "{looked_up} of 100 at once were looked up: 30, and those under way");
 }

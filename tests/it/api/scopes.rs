@@ -14,6 +14,8 @@ on_both! {
     each_scope_opens_its_own_doors
     a_token_opens_what_it_names
     whoever_may_only_read_sees_no_address_and_no_content
+    addresses_in_mailguns_words_are_masked_too
+    what_is_not_there_is_told_to_whoever_has_a_key
     no_log_line_names_a_key_or_a_token
 }
 
@@ -164,6 +166,43 @@ async fn whoever_may_only_read_sees_no_address_and_no_content(backend: Backend) 
     }
     let job = reader.get(&format!("/api/email-reliability/queue/job/{id}")).await.unwrap();
     assert!(job.0.is_success() && !job.1.contains("bob@") && !job.1.contains("\"order\""), "{}", job.1);
+}
+
+async fn addresses_in_mailguns_words_are_masked_too(backend: Backend) {
+    let served = Served::on(backend).await;
+    let line = served.process.await_line("  sandbox   http://", SOON).await;
+    let sandbox = line.split_whitespace().nth(1).unwrap();
+    let faults = json!([{ "kind": "400", "to": "bob@", "message": "no mailbox <bob@example.org> here" }]);
+    let put = http().put(format!("{sandbox}/_sandbox/faults")).basic_auth("api", Some("sandbox")).json(&faults);
+    put.send().await.unwrap().error_for_status().unwrap();
+    let id = served.client.send_email(letter(json!({}))).await;
+    served.client.await_status(&id, "FAILED", SOON).await;
+    let asked = "query($id: ID!) { email(id: $id) { attempts { error } timeline { words } } failures { cause } }";
+    for (scopes, shown) in [("read,manage", true), ("read", false)] {
+        let data = key(&served, scopes).await.query(asked, json!({ "id": id })).await;
+        let words = [
+            &data["email"]["attempts"][0]["error"],
+            &data["email"]["timeline"].as_array().unwrap().last().unwrap()["words"],
+        ];
+        for words in words {
+            let words = words.as_str().unwrap();
+            assert_eq!(words.contains("<bob@example.org>"), shown, "{scopes}: {words}");
+            assert_eq!(words.contains("<b***@example.org>"), !shown, "{scopes}: {words}");
+        }
+        assert!(shown || !data.to_string().contains("bob@"), "{data}");
+    }
+}
+
+async fn what_is_not_there_is_told_to_whoever_has_a_key(backend: Backend) {
+    let served = Served::on(backend).await;
+    let reader = key(&served, "read").await;
+    for path in ["/api/email-reliability/nowhere", "/api/email-reliability/queue/nowhere"] {
+        assert_eq!(reader.get(path).await.unwrap().0, 404, "{path}");
+        assert_eq!(http().get(format!("{}{path}", served.url)).send().await.unwrap().status(), 401, "{path}");
+    }
+    for (path, status) in [("/metrics", 401), ("/health/live", 200), ("/api/email-reliability/queue/stats", 401)] {
+        assert_eq!(http().head(format!("{}{path}", served.url)).send().await.unwrap().status(), status, "HEAD {path}");
+    }
 }
 
 async fn no_log_line_names_a_key_or_a_token(backend: Backend) {
