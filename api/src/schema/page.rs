@@ -10,8 +10,10 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 
-const USUAL: i32 = 25;
-const MOST: i32 = 100;
+/// Things on a page unless asked otherwise ..
+pub const USUAL: i32 = 25;
+/// .. and at most.
+pub const MOST: i32 = 100;
 
 /// The arguments of a list.
 #[derive(Clone, Debug, Default)]

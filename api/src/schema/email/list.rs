@@ -91,7 +91,7 @@ impl EmailQueries {
     /// Emails, the newest first unless asked otherwise. 25 at a time unless asked otherwise, 100 at most. Requires the
     /// scope READ.
     #[expect(clippy::too_many_arguments, reason = "a connection has its four, and a filter and an order besides")]
-    #[graphql(guard = "Needs(ApiScope::Read)")]
+    #[graphql(guard = "Needs(ApiScope::Read)", complexity = "crate::schema::cost::page(first, last, child_complexity)")]
     async fn emails(
         &self,
         ctx: &Context<'_>,
