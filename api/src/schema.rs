@@ -5,7 +5,6 @@
 //! an error with a code ([`fault`]).
 
 mod asked;
-mod cost;
 mod count;
 mod email;
 mod failure;

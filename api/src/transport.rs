@@ -8,6 +8,7 @@ mod media;
 mod operation;
 mod origin;
 mod parameters;
+mod refusal;
 pub mod routes;
 mod ws;
 
@@ -29,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::auth::{self, Principal};
 use crate::{health, rest};
+
+use self::refusal::Refusal;
 
 pub use origin::Origins;
 pub use ws::Pace;
@@ -108,14 +111,14 @@ async fn before_the_guard(
     let (headers, is_get) = (request.headers(), request.method() == Method::GET);
     if is_get && headers.contains_key(header::UPGRADE) {
         let from = graphql.app.doorkeeper.address(peer.ip(), headers);
-        return ws::upgrade(graphql, from, request).await;
+        return ws::upgrade(graphql, from, request).await.into_response();
     }
     if is_get && graphql.app.playground && request.uri().query().is_none() && media::wants_page(headers) {
         return graphiql::page();
     }
     let stranger = !headers.contains_key(header::AUTHORIZATION);
     if stranger && body::declared(headers).is_some_and(|length| length > body::OF_A_STRANGER) {
-        return body::Refusal::TooLarge(body::OF_A_STRANGER).into_response();
+        return Refusal::TooLarge(body::OF_A_STRANGER).into_response();
     }
     next.run(request).await
 }

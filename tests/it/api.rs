@@ -1,12 +1,15 @@
 //! The program as its users meet it: started as a process, asked over HTTP.
 
 mod control;
+mod http;
 mod keys;
+mod limits;
 mod lists;
 mod rest;
 mod scopes;
 mod send;
 mod start;
+mod ws;
 
 use serde_json::{Value, json};
 use tests::child::Scratch;
@@ -29,14 +32,13 @@ pub struct Served {
 
 impl Served {
     pub async fn on(backend: Backend) -> Self {
-        Self::with(backend, &[]).await
+        Self::with(backend, |launch| launch).await
     }
 
-    /// With these variables set besides.
-    pub async fn with(backend: Backend, variables: &[(&str, &str)]) -> Self {
+    /// One that is started with something more.
+    async fn with(backend: Backend, more: impl FnOnce(Launch) -> Launch) -> Self {
         let (data, database) = (Scratch::new("data"), backend.database().await);
-        let launch = mailmind(&["serve"], &data, &database);
-        let process = variables.iter().fold(launch, |launch, (name, value)| launch.env(name, value)).start();
+        let process = more(mailmind(&["serve"], &data, &database)).start();
         let url = address(&process).await;
         let client = Client::new(&url, KEY);
         client.await_ready(SOON).await;

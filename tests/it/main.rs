@@ -18,6 +18,7 @@ mod groups;
 mod harness;
 mod holds;
 mod leases;
+mod lists;
 mod migrations;
 mod outage;
 mod processes;

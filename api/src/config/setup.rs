@@ -168,7 +168,7 @@ impl Config {
         for entry in listed.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let uri = values::url(entry, &["http", "https"])
                 .map_err(|why| nonsense("ALLOWED_ORIGINS", format!("has the entry {entry:?}, which {why}")))?;
-            if uri.path().trim_end_matches('/') != "" || uri.query().is_some() {
+            if !uri.path().trim_end_matches('/').is_empty() || uri.query().is_some() {
                 let problem = format!("has the entry {entry:?}: an origin is a scheme, a host and perhaps a port");
                 return Err(nonsense("ALLOWED_ORIGINS", problem));
             }

@@ -5,7 +5,6 @@ use entity::{ApiScope, Status};
 use jobs::stats;
 
 use super::asked::Asked;
-use super::cost;
 use super::count::int;
 use super::email::{Email, EmailFilter};
 use super::fault::Fault;
@@ -41,7 +40,7 @@ pub struct FailureQueries;
 impl FailureQueries {
     /// Failed emails, and waiting ones that something holds, by cause; the most frequent first. With a filter by address or by
     /// time the failed alone. Requires the scope READ.
-    #[graphql(guard = "Needs(ApiScope::Read)", complexity = "cost::page(Some(first), None, child_complexity)")]
+    #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn failures(
         &self,
         ctx: &Context<'_>,

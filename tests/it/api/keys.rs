@@ -190,8 +190,7 @@ async fn a_key_of_former_times_may_do_everything(backend: Backend) {
 }
 
 async fn a_key_opens_from_its_own_addresses_alone(backend: Backend) {
-    let proxied = [("TRUSTED_PROXIES", "127.0.0.1")];
-    let served = Served::with(backend, &proxied).await;
+    let served = Served::with(backend, |launch| launch.env("TRUSTED_PROXIES", "127.0.0.1")).await;
     let key = made(&served, &["--from", "192.0.2.7,2001:db8::/32"]).await;
     let ask = async |forwarded: &[&str]| {
         let mut request = http().post(format!("{}/graphql", served.url)).bearer_auth(&key);
@@ -230,7 +229,7 @@ async fn a_key_opens_from_its_own_addresses_alone(backend: Backend) {
 }
 
 async fn whoever_guesses_waits_and_those_beside_them_do_not(backend: Backend) {
-    let served = Served::with(backend, &[("TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let served = Served::with(backend, |launch| launch.env("TRUSTED_PROXIES", "127.0.0.1")).await;
     let known = made(&served, &[]).await;
     let strange = made(&served, &[]).await;
     let ask = async |key: &str, from: &str| {

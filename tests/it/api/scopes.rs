@@ -90,7 +90,7 @@ fn token(life: i64, secret: &str, claims: Value) -> String {
 }
 
 async fn a_token_opens_what_it_names(backend: Backend) {
-    let served = Served::with(backend, &[("JWT_SECRET", SECRET), ("JWT_AUDIENCE", "board")]).await;
+    let served = Served::with(backend, |launch| launch.env("JWT_SECRET", SECRET).env("JWT_AUDIENCE", "board")).await;
     let code = async |token: &str| {
         let client = Client::new(&served.url, token);
         let answer = client.try_query("{ viewer { scopes key { id } } }", json!({})).await.unwrap();
@@ -206,7 +206,8 @@ async fn what_is_not_there_is_told_to_whoever_has_a_key(backend: Backend) {
 }
 
 async fn no_log_line_names_a_key_or_a_token(backend: Backend) {
-    let served = Served::with(backend, &[("JWT_SECRET", SECRET), ("RUST_LOG", "debug,sqlx=trace")]).await;
+    let served =
+        Served::with(backend, |launch| launch.env("JWT_SECRET", SECRET).env("RUST_LOG", "debug,sqlx=trace")).await;
     let made = served.command(&["key", "create"]).await;
     let good = made.last().unwrap();
     let token = token(60, SECRET, json!({}));

@@ -1,6 +1,9 @@
 //! One socket from its opening to its end (graphql-ws, PROTOCOL.md). It ends with a code that says why, and never later than
 //! the permission of whoever opened it.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
