@@ -6,6 +6,7 @@ mod keys;
 mod limits;
 mod lists;
 mod rest;
+mod scopes;
 mod send;
 mod start;
 mod ws;
