@@ -5,16 +5,16 @@ mod registry;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, put};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub(super) use self::registry::{Domain, Domains, Tracked};
 use super::Mailgun;
 use super::answer::{Refusal, done, ok};
 use super::form::Form;
+use super::paging::Params;
 
 const UPDATED: &str = "Domain DNS records have been updated";
 const TRACKING: &str = "Domain tracking settings have been updated";
@@ -32,21 +32,13 @@ pub(super) fn routes() -> Router<Arc<Mailgun>> {
         .route("/v3/domains/{name}/tracking/{what}", put(track))
 }
 
-#[derive(Deserialize)]
-struct Window {
-    limit: Option<usize>,
-    skip: Option<usize>,
-    state: Option<String>,
-    search: Option<String>,
-}
-
-async fn list(State(mailgun): State<Arc<Mailgun>>, Query(window): Query<Window>) -> Response {
+async fn list(State(mailgun): State<Arc<Mailgun>>, params: Params) -> Response {
     let wanted = |domain: &Domain| {
-        window.state.as_ref().is_none_or(|state| state == domain.state())
-            && window.search.as_ref().is_none_or(|part| domain.name.contains(part.as_str()))
+        params.first("state").is_none_or(|state| state == domain.state())
+            && params.first("search").is_none_or(|part| domain.name.contains(part))
     };
     let all: Vec<Value> = mailgun.domains.all().iter().filter(|domain| wanted(domain)).map(Domain::json).collect();
-    let (skip, limit) = (window.skip.unwrap_or(0), window.limit.unwrap_or(100));
+    let (skip, limit) = (params.number("skip").unwrap_or(0), params.number("limit").unwrap_or(100));
     let items: Vec<&Value> = all.iter().skip(skip).take(limit).collect();
     ok(&json!({ "total_count": all.len(), "items": items }))
 }

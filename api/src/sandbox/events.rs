@@ -5,7 +5,7 @@ mod expression;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
@@ -18,7 +18,7 @@ use super::Mailgun;
 use super::answer::{Refusal, ok};
 use super::event::Occurrence;
 use super::log::{Span, Start};
-use super::paging;
+use super::paging::{self, Params};
 use super::submission::parse_date;
 
 /// Mailgun's limit on a page.
@@ -129,7 +129,7 @@ fn date(text: &str) -> Result<DateTime<Utc>, Refusal> {
 async fn first(
     State(mailgun): State<Arc<Mailgun>>,
     Path(domain): Path<String>,
-    Query(query): Query<Vec<(String, String)>>,
+    Params(query): Params,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     mailgun.must_know(&domain)?;

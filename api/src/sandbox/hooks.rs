@@ -7,16 +7,16 @@ mod registry;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub(super) use self::registry::{Hook, Hooks, MOST_URLS, Target};
 use super::Mailgun;
 use super::answer::{Refusal, ok};
 use super::form::Form;
+use super::paging::Params;
 
 pub(super) fn routes() -> Router<Arc<Mailgun>> {
     Router::new()
@@ -149,18 +149,13 @@ async fn update_by_url(
     Ok(all(&mailgun, &domain))
 }
 
-#[derive(Deserialize)]
-struct Removed {
-    url: Option<String>,
-}
-
 async fn remove_by_url(
     State(mailgun): State<Arc<Mailgun>>,
     Path(domain): Path<String>,
-    Query(removed): Query<Removed>,
+    params: Params,
 ) -> Result<Response, Refusal> {
     mailgun.must_have(&domain)?;
-    let urls = removed.url.filter(|urls| !urls.is_empty()).ok_or(Refusal::Missing("url"))?;
+    let urls = params.first("url").ok_or(Refusal::Missing("url"))?;
     for url in urls.split(',') {
         mailgun.hooks.forget(&domain, url.trim());
     }

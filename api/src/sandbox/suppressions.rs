@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::routing::get;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::answer::{Refusal, date, done, ok};
 use super::form::{self, Form};
 use super::lists::{Entry, List, Page, Why};
-use super::paging;
+use super::paging::{self, Params};
 use super::{Mailgun, address};
 
 /// Mailgun's limit on a JSON array.
@@ -104,25 +104,17 @@ impl Entry {
     }
 }
 
-#[derive(Deserialize)]
-struct Asked {
-    limit: Option<usize>,
-    page: Option<String>,
-    address: Option<String>,
-    term: Option<String>,
-}
-
 async fn page(
     list: List,
     State(mailgun): State<Arc<Mailgun>>,
     Path(domain): Path<String>,
-    Query(asked): Query<Asked>,
+    params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     mailgun.must_know(&domain)?;
-    let limit = asked.limit.unwrap_or(100).clamp(1, 1_000);
-    let term = asked.term.unwrap_or_default();
-    let page = match (asked.page.as_deref(), asked.address) {
+    let limit = params.number("limit").unwrap_or(100).clamp(1, 1_000);
+    let term = params.first("term").unwrap_or_default().to_owned();
+    let page = match (params.first("page"), params.first("address").map(str::to_owned)) {
         (Some("next"), Some(address)) => Page::After(address),
         (Some("previous" | "prev"), Some(address)) => Page::Before(address),
         (Some("last"), _) => Page::Last,

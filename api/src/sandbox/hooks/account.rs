@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Hook, MOST_URLS, Target, hooks, targets};
 use crate::sandbox::Mailgun;
 use crate::sandbox::answer::{Refusal, ok};
 use crate::sandbox::form::Form;
+use crate::sandbox::paging::Params;
 
 const UNKNOWN: Refusal = Refusal::NoSuch("Webhook not found");
 const CONFLICT: Refusal = Refusal::Conflict("unable to add more than 3 urls");
@@ -60,22 +60,15 @@ pub(super) fn routes() -> Router<Arc<Mailgun>> {
         .route("/v1/webhooks/{id}", get(show).put(update).delete(remove))
 }
 
-#[derive(Deserialize)]
-struct Which {
-    webhook_ids: Option<String>,
-    all: Option<bool>,
+/// Whether `webhook_ids` names it; `None` where nothing is named.
+fn is_named(params: &Params, hook: &AccountHook) -> Option<bool> {
+    params.first("webhook_ids").map(|ids| ids.split(',').any(|id| id.trim() == hook.id))
 }
 
-impl Which {
-    fn names(&self, hook: &AccountHook) -> Option<bool> {
-        self.webhook_ids.as_ref().map(|ids| ids.split(',').any(|id| id.trim() == hook.id))
-    }
-}
-
-async fn list(State(mailgun): State<Arc<Mailgun>>, Query(which): Query<Which>) -> Response {
-    let webhooks: Vec<Value> = mailgun
-        .hooks
-        .account(|all| all.iter().filter(|hook| which.names(hook).unwrap_or(true)).map(AccountHook::json).collect());
+async fn list(State(mailgun): State<Arc<Mailgun>>, params: Params) -> Response {
+    let webhooks: Vec<Value> = mailgun.hooks.account(|all| {
+        all.iter().filter(|hook| is_named(&params, hook).unwrap_or(true)).map(AccountHook::json).collect()
+    });
     ok(&json!({ "webhooks": webhooks }))
 }
 
@@ -118,9 +111,9 @@ async fn remove(State(mailgun): State<Arc<Mailgun>>, Path(id): Path<String>) -> 
     StatusCode::NO_CONTENT
 }
 
-async fn remove_many(State(mailgun): State<Arc<Mailgun>>, Query(which): Query<Which>) -> StatusCode {
+async fn remove_many(State(mailgun): State<Arc<Mailgun>>, params: Params) -> StatusCode {
     mailgun.hooks.account(|all| {
-        all.retain(|hook| !which.names(hook).unwrap_or(which.all == Some(true)));
+        all.retain(|hook| !is_named(&params, hook).unwrap_or(params.first("all") == Some("true")));
     });
     StatusCode::NO_CONTENT
 }
