@@ -85,6 +85,10 @@ impl Outbox {
         self.deliveries().clear();
     }
 
+    fn due(&self, now: DateTime<Utc>) -> Option<Job> {
+        self.queue().due(now)
+    }
+
     fn remember(&self, delivery: Arc<Delivery>) {
         let mut deliveries = self.deliveries();
         deliveries.push_back(delivery);
@@ -129,7 +133,7 @@ impl Mailgun {
         loop {
             let now = self.clock.now();
             while calls.len() < MOST_CALLS
-                && let Some(job) = self.outbox.queue().due(now)
+                && let Some(job) = self.outbox.due(now)
             {
                 match job {
                     Job::Happens(event) => self.happens(&event, now),
