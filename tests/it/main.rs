@@ -22,5 +22,6 @@ mod outage;
 mod processes;
 mod races;
 mod redis;
+mod sandbox;
 mod send;
 mod usual;

@@ -7,7 +7,7 @@ mod queue;
 mod settings;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use entity::clock;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use serde::Serialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +45,21 @@ pub(super) struct Outbox {
     /// The newest, oldest first.
     deliveries: Mutex<VecDeque<Arc<Delivery>>>,
     last_number: AtomicU64,
+    /// Jobs that were taken from the queue and are not done.
+    under_way: AtomicUsize,
+}
+
+/// How much there is to do.
+#[derive(Serialize)]
+pub(super) struct Counts {
+    /// Events and calls that are not yet due, or wait for a slot.
+    waiting: usize,
+    /// Calls that are being made.
+    under_way: usize,
+    /// Calls that the settings hold back.
+    held: usize,
+    /// What found no room.
+    dropped: u64,
 }
 
 impl Outbox {
@@ -73,10 +89,15 @@ impl Outbox {
         count
     }
 
-    /// How many jobs wait, are held back, and found no room.
-    pub(super) fn counts(&self) -> (usize, usize, u64) {
+    /// A job is in one of the counts from when it is put to when it is done.
+    pub(super) fn counts(&self) -> Counts {
         let queue = self.queue();
-        (queue.waiting(), queue.held(), queue.dropped())
+        Counts {
+            waiting: queue.waiting(),
+            under_way: self.under_way.load(Ordering::Relaxed),
+            held: queue.held(),
+            dropped: queue.dropped(),
+        }
     }
 
     /// Forgets what is on its way and what was.
@@ -85,8 +106,16 @@ impl Outbox {
         self.deliveries().clear();
     }
 
+    /// Takes what is due; it is under way until [`Self::done`].
     fn due(&self, now: DateTime<Utc>) -> Option<Job> {
-        self.queue().due(now)
+        let mut queue = self.queue();
+        let job = queue.due(now)?;
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        Some(job)
+    }
+
+    fn done(&self) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn remember(&self, delivery: Arc<Delivery>) {
@@ -136,18 +165,21 @@ impl Mailgun {
                 && let Some(job) = self.outbox.due(now)
             {
                 match job {
-                    Job::Happens(event) => self.happens(&event, now),
+                    Job::Happens(event) => {
+                        self.happens(&event, now);
+                        self.outbox.done();
+                    }
                     Job::Call(delivery, manner) if self.is_wanted(&delivery, manner) => {
                         calls.push(self.call(&caller, delivery, manner));
                     }
-                    Job::Call(..) => {}
+                    Job::Call(..) => self.outbox.done(),
                 }
             }
             let next = self.outbox.queue().next().map(|at| (at - now).to_std().unwrap_or_default());
             let wait = if calls.len() < MOST_CALLS { next.unwrap_or(IDLE).min(IDLE) } else { IDLE };
             tokio::select! {
                 () = closing.cancelled() => return,
-                Some(()) = calls.next() => {}
+                Some(()) = calls.next() => self.outbox.done(),
                 () = self.outbox.rung.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::bad;
 use crate::sandbox::Mailgun;
-use crate::sandbox::outbox::{Delivery, Listed, Settings, State as Progress};
+use crate::sandbox::outbox::{Counts, Delivery, Listed, Settings, State as Progress};
 
 pub(super) fn routes() -> Router<Arc<Mailgun>> {
     Router::new()
@@ -23,21 +23,17 @@ pub(super) fn routes() -> Router<Arc<Mailgun>> {
         .route("/webhooks/redeliver", post(redeliver))
 }
 
-/// The settings in force, and how much is on its way.
+/// The settings in force, and how much there is to do.
 #[derive(Serialize)]
 struct Shown {
     settings: Settings,
-    /// Events and calls that are not yet due, or wait for a slot.
-    waiting: usize,
-    held: usize,
-    /// What found no room.
-    dropped: u64,
+    #[serde(flatten)]
+    counts: Counts,
 }
 
 impl Shown {
     fn of(mailgun: &Mailgun) -> Self {
-        let (waiting, held, dropped) = mailgun.outbox.counts();
-        Self { settings: Settings::clone(&mailgun.outbox.settings()), waiting, held, dropped }
+        Self { settings: Settings::clone(&mailgun.outbox.settings()), counts: mailgun.outbox.counts() }
     }
 }
 
