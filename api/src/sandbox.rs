@@ -151,11 +151,11 @@ impl Sandbox {
             .merge(validate::routes())
             .layer(from_fn_with_state(self.0.clone(), authorize));
         Router::new()
-            .merge(messages::routes())
             .merge(guarded)
             .route("/", get(elsewhere).post(elsewhere))
             .fallback(elsewhere)
             .layer(from_fn_with_state(self.0.clone(), count))
+            .merge(messages::routes())
             .nest("/_sandbox", control::routes(&self.0))
             .with_state(self.0.clone())
     }
@@ -213,7 +213,7 @@ impl Mailgun {
     }
 }
 
-/// Counts what is asked on the Mailgun side.
+/// Counts what is asked on the Mailgun side, but for messages.
 async fn count(State(mailgun): State<Arc<Mailgun>>, request: Request, next: Next) -> Response {
     let under_way = mailgun.store.asked();
     let answer = next.run(request).await;

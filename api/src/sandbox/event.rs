@@ -1,5 +1,8 @@
 //! One event of one recipient: when it happened, its name, and what Mailgun's log and webhooks say of it.
 
+mod reading;
+mod status;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -9,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use self::reading::{clicked, read};
+use self::status::Status;
 use super::fate::{Event, Failure, Reader, Step};
-use super::lists::List;
 use super::store::Accepted;
 
 /// Beyond it Mailgun says of the variables only that it could not load them.
@@ -206,8 +210,8 @@ impl Occurrence {
         let mut envelope = self.envelope();
         let (status, reason) = match self.step.event {
             Event::Failed(failure) => (failure.status(), Some(failure.reason())),
-            Event::Discarded => (Status { code: 650, message: "Ok", ..Status::NONE }, None),
-            _ => (Status { code: 250, message: "OK", ..Status::NONE }, None),
+            Event::Discarded => (Status::DISCARDED, None),
+            _ => (Status::DELIVERED, None),
         };
         let recipient = self.recipient();
         let host = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
@@ -237,124 +241,8 @@ impl Occurrence {
     }
 }
 
-/// What an attempt ended with.
-struct Status {
-    code: u16,
-    enhanced: Option<&'static str>,
-    message: &'static str,
-    description: &'static str,
-    bounce_type: Option<&'static str>,
-    retry_seconds: Option<u32>,
-}
-
-impl Status {
-    const NONE: Self =
-        Self { code: 0, enhanced: None, message: "", description: "", bounce_type: None, retry_seconds: None };
-
-    fn json(&self, attempt: u32) -> Map<String, Value> {
-        let mut told = Map::new();
-        let mut put = |name: &str, value: Value| drop(told.insert(name.to_owned(), value));
-        put("code", self.code.into());
-        put("message", self.message.into());
-        put("description", self.description.into());
-        put("attempt-no", attempt.into());
-        put("session-seconds", 0.25.into());
-        if let Some(enhanced) = self.enhanced {
-            put("enhanced-code", enhanced.into());
-        }
-        if let Some(bounce_type) = self.bounce_type {
-            put("bounce-type", bounce_type.into());
-        }
-        if let Some(seconds) = self.retry_seconds {
-            put("retry-seconds", seconds.into());
-        }
-        told
-    }
-}
-
-impl Failure {
-    fn reason(self) -> &'static str {
-        match self {
-            Self::Bounce => "bounce",
-            Self::Deferred | Self::MailboxFull => "generic",
-            Self::Old => "old",
-            Self::Blocked => "espblock",
-            Self::Listed(List::Bounces) => "suppress-bounce",
-            Self::Listed(List::Unsubscribes) => "suppress-unsubscribe",
-            Self::Listed(List::Complaints | List::Whitelists) => "suppress-complaint",
-        }
-    }
-
-    fn status(self) -> Status {
-        match self {
-            Self::Bounce => Status {
-                code: 550,
-                enhanced: Some("5.1.1"),
-                message: "5.1.1 The email account that you tried to reach does not exist.",
-                bounce_type: Some("hard"),
-                ..Status::NONE
-            },
-            Self::Deferred => Status {
-                code: 421,
-                enhanced: Some("4.7.0"),
-                message: "4.7.0 Try again later, closing connection.",
-                retry_seconds: Some(600),
-                ..Status::NONE
-            },
-            Self::Old => Status { code: 602, message: "Too old", description: "Too old", ..Status::NONE },
-            Self::MailboxFull => Status {
-                code: 552,
-                enhanced: Some("5.2.2"),
-                message: "5.2.2 The email account that you tried to reach is over quota.",
-                bounce_type: Some("soft"),
-                ..Status::NONE
-            },
-            Self::Blocked => Status {
-                code: 550,
-                enhanced: Some("5.7.1"),
-                message: "5.7.1 Our system has detected that this message is likely unsolicited mail.",
-                ..Status::NONE
-            },
-            Self::Listed(list) => listed(list),
-        }
-    }
-}
-
-fn listed(list: List) -> Status {
-    let (code, description) = match list {
-        List::Bounces => (605, "Not delivering to previously bounced address"),
-        List::Unsubscribes => (606, "Not delivering to unsubscribed address"),
-        List::Complaints | List::Whitelists => (607, "Not delivering to a user who marked your messages as spam"),
-    };
-    Status { code, description, ..Status::NONE }
-}
-
 fn rejected() -> Value {
     let reason = "Sandbox subdomains are for test purposes only. Please add your own domain or add the address to \
                   authorized recipients in Account Settings.";
     json!({ "flags": { "is-test-mode": false }, "reject": { "reason": reason, "description": "" } })
-}
-
-/// From where, and with what, a message was read. The address is of those that documentation may use (RFC 5737).
-fn read(reader: Reader) -> Value {
-    let client = match reader {
-        Reader::Person => json!({
-            "client-type": "browser", "client-os": "Linux", "device-type": "desktop", "client-name": "Chromium",
-            "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 \
-                           Safari/537.36",
-            "bot": "",
-        }),
-        Reader::Machine => json!({
-            "client-type": "unknown", "client-os": "unknown", "device-type": "unknown", "client-name": "unknown",
-            "user-agent": "Mozilla/5.0", "bot": "apple",
-        }),
-    };
-    let place = json!({ "country": "US", "region": "TX", "city": "Austin" });
-    json!({ "ip": "192.0.2.77", "geolocation": place, "client-info": client })
-}
-
-fn clicked() -> Value {
-    let mut data = read(Reader::Person);
-    data["url"] = "https://example.com/".into();
-    data
 }

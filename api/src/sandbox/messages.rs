@@ -11,7 +11,7 @@ use entity::clock;
 use super::Mailgun;
 use super::answer::{self, Refusal};
 use super::fate::Fate;
-use super::faults::{Fate as Fault, Strike};
+use super::faults::{Strike, Trouble};
 use super::form::{self, Form};
 use super::store::Arrival;
 use super::submission::Submission;
@@ -19,7 +19,8 @@ use super::submission::Submission;
 /// How the fields of a form become a message.
 type Parse = fn(Form) -> Result<Submission, Refusal>;
 
-/// They check the key themselves: a client that is refused before it has sent its message sees its connection cut.
+/// They check the key themselves, since a client that is refused before it has sent its message sees its connection cut,
+/// and count themselves, since they are asked thousands of times a second.
 pub(super) fn routes() -> Router<Arc<Mailgun>> {
     Router::new()
         .route("/v3/{domain}/messages", post(|state, path, request| take(Submission::parse, state, path, request)))
@@ -36,11 +37,14 @@ async fn take(
     Path(domain): Path<String>,
     request: Request,
 ) -> Response {
-    match check(&mailgun, &domain, request, parse).await {
+    let under_way = mailgun.store.asked();
+    let answer = match check(&mailgun, &domain, request, parse).await {
         _ if domain.is_empty() => answer::magnificent(),
         Ok(message) => mailgun.accept(domain, message).await,
         Err(refusal) => refusal.into_response(),
-    }
+    };
+    under_way.answered(&answer);
+    answer
 }
 
 /// Reads the request to its end and refuses what Mailgun would, in its order: the key, the domain, the form.
@@ -56,7 +60,7 @@ async fn check(mailgun: &Mailgun, domain: &str, request: Request, parse: Parse) 
 
 impl Mailgun {
     async fn accept(&self, domain: String, message: Submission) -> Response {
-        let Fault { delay, strike } = self.faults.fate(&domain, &message.to, clock::chance);
+        let Trouble { delay, strike } = self.faults.trouble(&domain, &message.to, clock::chance);
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }

@@ -1,6 +1,7 @@
 //! What was received, in bounded memory: counters for all of it, a record of each of the newest messages, and the bodies
 //! of the very newest.
 
+mod record;
 mod ring;
 
 use std::collections::BTreeMap;
@@ -8,59 +9,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
+pub(super) use self::record::{Accepted, Arrival};
 use self::ring::{Bound, Ring, Seen};
-use super::fate::{Fate, Step};
-use super::faults::{Cut, Kind};
-use super::form::File;
-use super::submission::{Bodies, Submission};
+use super::faults::Cut;
+use super::submission::Bodies;
 
 /// How many messages are remembered, and how many bytes their records may hold together. They are the event log too.
-const RECORDS: Bound = Bound { count: 50_000, bytes: 64 << 20 };
+const RECORDS: Bound = Bound { count: 25_000, bytes: 32 << 20 };
 /// The same for the bodies of the newest.
 const BODIES: Bound = Bound { count: 200, bytes: 16 << 20 };
 /// The variable by which a message is told from its duplicate.
 pub(super) const EMAIL_ID: &str = "email-id";
-
-/// A message that was accepted, without its bodies.
-#[derive(Debug, Serialize)]
-pub(super) struct Accepted {
-    /// 1 for the first; never used again.
-    pub(super) number: u64,
-    pub(super) received_at: DateTime<Utc>,
-    /// When it is to leave, where the sender said.
-    pub(super) deliver_at: Option<DateTime<Utc>>,
-    pub(super) domain: String,
-    /// With its angle brackets, as the answer gave it.
-    pub(super) message_id: String,
-    pub(super) from: String,
-    pub(super) to: Vec<String>,
-    pub(super) cc: Vec<String>,
-    pub(super) bcc: Vec<String>,
-    /// Of to, cc and bcc, in this order.
-    pub(super) fates: Vec<Fate>,
-    pub(super) subject: Option<String>,
-    pub(super) template: Option<String>,
-    pub(super) variables: BTreeMap<String, String>,
-    pub(super) options: BTreeMap<String, Vec<String>>,
-    pub(super) headers: BTreeMap<String, Vec<String>>,
-    pub(super) files: Vec<File>,
-    pub(super) recipient_variables: Option<Map<String, Value>>,
-    /// In bytes.
-    pub(super) body_sizes: BodySizes,
-    /// The fault that struck although the message was accepted.
-    pub(super) fault: Option<Kind>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct BodySizes {
-    text: usize,
-    html: usize,
-    amp_html: usize,
-}
 
 /// All that happened since the start or the last clearing.
 #[derive(Debug, Serialize)]
@@ -239,117 +200,6 @@ impl Store {
     }
 }
 
-impl BodySizes {
-    pub(super) fn sum(&self) -> usize {
-        self.text + self.html + self.amp_html
-    }
-}
-
-/// What there is to remember of a message.
-pub(super) struct Arrival {
-    pub(super) message: Submission,
-    pub(super) domain: String,
-    pub(super) message_id: String,
-    pub(super) received_at: DateTime<Utc>,
-    pub(super) fates: Vec<Fate>,
-    pub(super) fault: Option<Kind>,
-}
-
-impl Arrival {
-    /// A record without a number yet, and its bodies.
-    fn into_record(self) -> (Accepted, Bodies) {
-        let Self { message, domain, message_id, received_at, fates, fault } = self;
-        let deliver_at = message.deliver_at();
-        let Submission { from, to, cc, bcc, subject, template, bodies, variables, options, headers, .. } = message;
-        let size = |body: &Option<String>| body.as_ref().map_or(0, String::len);
-        let body_sizes =
-            BodySizes { text: size(&bodies.text), html: size(&bodies.html), amp_html: size(&bodies.amp_html) };
-        let (recipient_variables, files) = (message.recipient_variables, message.files);
-        let record = Accepted {
-            number: 0,
-            received_at,
-            deliver_at,
-            domain,
-            message_id,
-            from,
-            to,
-            cc,
-            bcc,
-            fates,
-            subject,
-            template,
-            variables,
-            options,
-            headers,
-            files,
-            recipient_variables,
-            body_sizes,
-            fault,
-        };
-        (record, bodies)
-    }
-}
-
-impl Accepted {
-    /// To, cc and bcc, in the order of their fates.
-    pub(super) fn recipients(&self) -> impl Iterator<Item = &String> {
-        self.to.iter().chain(&self.cc).chain(&self.bcc)
-    }
-
-    /// The event `step` at the recipient `recipient`, and when it happens.
-    pub(super) fn step(&self, recipient: usize, step: usize) -> Option<(Step, DateTime<Utc>)> {
-        let what = self.fates.get(recipient)?.step(step)?;
-        let from = if step == 0 { self.received_at } else { self.leaves_at() };
-        Some((what, from + what.after))
-    }
-
-    /// When it is to be delivered: at once, unless the sender named a later time.
-    pub(super) fn leaves_at(&self) -> DateTime<Utc> {
-        self.deliver_at.map_or(self.received_at, |at| at.max(self.received_at))
-    }
-
-    pub(super) fn tags(&self) -> &[String] {
-        self.options.get("tag").map_or(&[], Vec::as_slice)
-    }
-
-    /// About what the record costs in memory.
-    fn bytes(&self) -> usize {
-        let lists = [&self.to, &self.cc, &self.bcc];
-        let named = self.options.iter().chain(&self.headers);
-        let mut bytes = size_of::<Self>() + self.domain.len() + self.message_id.len() + self.from.len();
-        bytes += [&self.subject, &self.template].into_iter().flatten().map(String::len).sum::<usize>();
-        bytes += self.fates.len() * size_of::<Fate>();
-        bytes += self
-            .recipient_variables
-            .as_ref()
-            .map_or(0, |all| 64 * all.len() + 64 * all.values().map(weight).sum::<usize>());
-        bytes += lists.into_iter().flatten().map(owned).sum::<usize>();
-        bytes += self.variables.iter().map(|(name, value)| owned(name) + owned(value)).sum::<usize>();
-        bytes += named.map(|(name, values)| owned(name) + values.iter().map(owned).sum::<usize>()).sum::<usize>();
-        bytes
-            + self
-                .files
-                .iter()
-                .map(|file| size_of::<File>() + file.name.len() + file.content_type.as_ref().map_or(0, String::len))
-                .sum::<usize>()
-    }
-}
-
-/// How many values a JSON value is made of.
-fn weight(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
-        Value::Object(fields) => 1 + fields.values().map(weight).sum::<usize>(),
-        Value::String(text) => 1 + text.len() / 64,
-        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
-    }
-}
-
-#[expect(clippy::ptr_arg, reason = "it is the String that costs")]
-fn owned(text: &String) -> usize {
-    size_of::<String>() + text.len()
-}
-
 impl Wanted {
     fn includes(&self, record: &Accepted) -> bool {
         let bare = |id: &str| id.trim_matches(['<', '>']).to_owned();
@@ -362,7 +212,11 @@ impl Wanted {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests may")]
 
+    use chrono::DateTime;
+
     use super::*;
+    use crate::sandbox::fate::Fate;
+    use crate::sandbox::submission::Submission;
 
     fn message(email_id: &str, text: &str) -> Submission {
         Submission {
@@ -383,35 +237,35 @@ mod tests {
     #[test]
     fn the_newest_are_kept_and_all_are_counted() {
         let store = Store::default();
-        for n in 1..=50_500 {
+        for n in 1..=25_500 {
             assert_eq!(accept(&store, message(&n.to_string(), "hello")), n);
         }
         let stats = store.stats();
-        assert_eq!((stats.accepted, stats.duplicates, stats.kept, stats.kept_bodies), (50_500, 0, 50_000, 200));
+        assert_eq!((stats.accepted, stats.duplicates, stats.kept, stats.kept_bodies), (25_500, 0, 25_000, 200));
         let newest = store.newest(&Wanted::default(), usize::MAX);
-        assert_eq!((newest[0].number, newest[49_999].number), (50_500, 501));
+        assert_eq!((newest[0].number, newest[24_999].number), (25_500, 501));
         assert!(store.find(500).is_none());
-        assert!(store.find(50_300).unwrap().1.is_none());
-        assert_eq!(store.find(50_301).unwrap().1.unwrap().text.as_deref(), Some("hello"));
+        assert!(store.find(25_300).unwrap().1.is_none());
+        assert_eq!(store.find(25_301).unwrap().1.unwrap().text.as_deref(), Some("hello"));
     }
 
     #[test]
     fn large_messages_are_kept_in_smaller_number() {
         let store = Store::default();
         let large = "x".repeat(1 << 20);
-        for n in 0..80 {
+        for n in 0..40 {
             let mut message = message(&n.to_string(), &large);
             message.subject = Some(large.clone());
             accept(&store, message);
         }
         let received = store.lock();
-        assert_eq!((received.records.len(), received.bodies.len()), (63, 16));
+        assert_eq!((received.records.len(), received.bodies.len()), (31, 16));
     }
 
     #[test]
     fn a_duplicate_is_known_after_its_first_is_forgotten() {
         let store = Store::default();
-        for n in 0..50_001 {
+        for n in 0..25_001 {
             accept(&store, message(&n.to_string(), ""));
         }
         accept(&store, message("0", ""));

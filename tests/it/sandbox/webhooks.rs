@@ -79,7 +79,7 @@ async fn each_event_is_told_signed_and_in_mailguns_shape() {
     let headers = &find("delivered", None)["message"]["headers"];
     assert_eq!(keys(headers), BTreeSet::from(["from", "message-id", "subject", "to"]));
 
-    assert!(calls.iter().all(|call| is_signed(call)));
+    assert!(calls.iter().all(is_signed));
     let tokens: BTreeSet<&str> = calls.iter().map(|call| call["signature"]["token"].as_str().unwrap()).collect();
     assert_eq!(tokens.len(), calls.len(), "each event has a token of its own");
     assert!(tokens.iter().all(|token| token.len() == 50));
