@@ -48,6 +48,7 @@ mod store;
 mod submission;
 mod suppressions;
 mod validate;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,7 @@ use self::lists::Lists;
 use self::outbox::{Caller, Outbox};
 use self::signing::SigningKey;
 use self::store::Store;
+use self::window::Window;
 
 /// How long requests under way may take once the sandbox is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -145,7 +147,7 @@ impl Sandbox {
             .merge(domains::routes())
             .merge(events::routes())
             .merge(logs::routes())
-            .merge(suppressions::routes())
+            .merge(suppressions::routes(Window::of_lists(self.0.clock.clone())))
             .merge(hooks::routes())
             .merge(signing::routes())
             .merge(validate::routes())

@@ -33,6 +33,8 @@ struct Asked {
     #[serde(default)]
     events: Vec<String>,
     #[serde(default)]
+    include_totals: bool,
+    #[serde(default)]
     filter: Filter,
     #[serde(default)]
     pagination: Pagination,
@@ -196,7 +198,10 @@ fn page(mailgun: &Mailgun, asked: &Asked, token: Token, limit: usize, headers: &
                 && asked.filter.all.iter().all(|condition| condition.holds(event) == Some(true))
         },
     );
-    let mut pagination = json!({ "total": found.total });
+    let mut pagination = json!({});
+    if asked.include_totals {
+        pagination["total"] = found.total.into();
+    }
     // One page that holds everything has none beside it, as recorded.
     if let (Some(first), Some(last)) = (found.events.first(), found.events.last())
         && found.events.len() < found.total

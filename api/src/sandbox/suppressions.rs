@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
@@ -16,13 +17,14 @@ use super::answer::{Refusal, date, done, ok};
 use super::form::{self, Form};
 use super::lists::{Entry, List, Page, Why};
 use super::paging::{self, Params};
+use super::window::{Window, announce};
 use super::{Mailgun, address};
 
 /// Mailgun's limit on a JSON array.
 const MOST_AT_ONCE: usize = 1_000;
 
-pub(super) fn routes() -> Router<Arc<Mailgun>> {
-    [List::Bounces, List::Unsubscribes, List::Complaints, List::Whitelists].into_iter().fold(
+pub(super) fn routes(window: Arc<Window>) -> Router<Arc<Mailgun>> {
+    let routes = [List::Bounces, List::Unsubscribes, List::Complaints, List::Whitelists].into_iter().fold(
         Router::new(),
         |router, list| {
             let all = get(move |state, domain, query, headers| page(list, state, domain, query, headers))
@@ -35,7 +37,8 @@ pub(super) fn routes() -> Router<Arc<Mailgun>> {
                 .route(&format!("/v3/{{domain}}/{}", words.name), all)
                 .route(&format!("/v3/{{domain}}/{}/{{address}}", words.name), one)
         },
-    )
+    );
+    routes.layer(from_fn_with_state(window, announce))
 }
 
 /// What Mailgun says at each list, as recorded from it or as it documents.

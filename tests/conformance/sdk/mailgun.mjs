@@ -128,6 +128,7 @@ check('logs are listed', async () => {
     start: new Date(Date.now() - 3_600_000),
     end: new Date(Date.now() + 60_000),
     events: ['delivered'],
+    include_totals: true,
     filter: { AND: [{ attribute: 'domain', comparator: '=', values: [{ label: domain, value: domain }] }] },
     pagination: { sort: 'timestamp:asc', limit: 2 },
   });

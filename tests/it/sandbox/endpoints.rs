@@ -189,7 +189,7 @@ fn exchanges() -> Vec<(&'static str, Sent, u16, Value)> {
         ("GET /v3/mg.example.com/events?event=opened", Nothing, 200, json!({ "items": [], "paging": paging() })),
         ("GET /v3/mg.example.com/events?event=(opened", Nothing, 400, said("a filter can not be read")),
         ("GET /v3/unknown.example/events", Nothing, 404, said("Domain not found: unknown.example")),
-        ("POST /v1/analytics/logs", Json(json!({ "events": ["opened"] })), 200, json!({ "start": "text", "end": "text", "items": [], "pagination": { "total": 0 }, "aggregates": {} })),
+        ("POST /v1/analytics/logs", Json(json!({ "events": ["opened"] })), 200, json!({ "start": "text", "end": "text", "items": [], "pagination": {}, "aggregates": {} })),
     ]
 }
 
@@ -247,6 +247,9 @@ async fn a_list_leads_from_page_to_page() {
     let entries: Vec<Value> = (0..7).map(|n| json!({ "address": format!("n{n}+x@example.com") })).collect();
     let request = sandboxed.request(Method::POST, "/v3/mg.example.com/complaints").json(&entries);
     super::ok(request.send().await.unwrap()).await;
+    let counted = sandboxed.request(Method::GET, "/v3/mg.example.com/complaints").send().await.unwrap();
+    let header = |name: &str| counted.headers()[name].to_str().unwrap().parse::<u64>().unwrap();
+    assert_eq!((header("x-request-limit"), header("x-request-remaining")), (2_500, 2_498));
     let mut page = sandboxed.get("/v3/mg.example.com/complaints?limit=3").await;
     let (first, mut seen) = (page["items"].clone(), Vec::new());
     while let Some(items) = page["items"].as_array().filter(|items| !items.is_empty()) {

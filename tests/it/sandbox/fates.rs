@@ -221,7 +221,7 @@ async fn the_newer_log_has_the_same_events_in_its_own_shape() {
     };
     let pagination = json!({ "sort": "timestamp:asc", "limit": 2 });
     let filter = json!({ "AND": [{ "attribute": "domain", "comparator": "=", "values": [{ "label": "d", "value": "mg.example.com" }] }] });
-    let asked = json!({ "events": ["delivered"], "filter": filter, "pagination": pagination });
+    let asked = json!({ "events": ["delivered"], "include_totals": true, "filter": filter, "pagination": pagination });
     let page = ask(asked.clone()).await;
     assert_eq!(page["pagination"]["total"], 3);
     let item = &page["items"][0];
