@@ -1,12 +1,12 @@
 # The same words everywhere: make run, make test, make bench, make lint. ARGS go to the program: make bench ARGS=--floors-only
 
-.PHONY: run test bench lint servers
+.PHONY: run test bench lint servers clients
 
 run:
 	cargo run -- $(ARGS)
 
 # More tests at a time than cores: they mostly wait for servers and for each other.
-test: servers lint
+test: servers clients lint
 	RUST_TEST_THREADS=6 cargo test --workspace
 
 # Built first: the bench starts the program and the fake that lie beside it.
@@ -14,16 +14,31 @@ bench: servers
 	cargo build --release -p tests --bins
 	cargo run --release -p tests --bin bench -- $(ARGS)
 
-lint:
+lint: clients
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	tests/conformance/node_modules/.bin/eslint -c tests/conformance/eslint.config.mjs --max-warnings 0 schema.graphql api/src/rest/operations
+	node --test tests/conformance/contract.test.mjs
 
 # The tests run on real servers. As root (a container) what is missing is installed, else it is named.
 servers:
 	@missing=; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$$missing postgresql"; \
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$$missing libfaketime"; \
 	[ -n "$$missing" ] || exit 0; \
 	[ "$$(id -u)" = 0 ] || { echo "please install:$$missing" >&2; exit 1; }; \
 	apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing
+
+# Others' clients, audits, linters and fuzzers, which the API is tried with.
+clients: tests/conformance/node_modules/.installed tests/conformance/.venv/.installed
+
+tests/conformance/node_modules/.installed: tests/conformance/package-lock.json
+	npm --prefix tests/conformance ci
+	touch $@
+
+tests/conformance/.venv/.installed: tests/conformance/requirements.txt | servers
+	python3 -m venv tests/conformance/.venv
+	tests/conformance/.venv/bin/pip install --quiet -r tests/conformance/requirements.txt
+	touch $@

@@ -89,6 +89,11 @@ pub struct Config {
     #[arg(long, env = "PUBLIC_URL")]
     pub public_url: Option<String>,
 
+    /// Where pages come from that may open sockets to this service, separated by commas (`https://board.example.com`), besides
+    /// its own address and PUBLIC_URL.
+    #[arg(long, env = "ALLOWED_ORIGINS")]
+    pub allowed_origins: Option<String>,
+
     /// How often an email is tried in all before it is FAILED.
     #[arg(long, env = "MAILGUN_MAX_RETRIES", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=100))]
     pub mailgun_max_retries: i32,

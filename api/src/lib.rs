@@ -12,6 +12,7 @@ pub mod config;
 mod failure;
 mod health;
 mod lifecycle;
+mod rest;
 pub mod sandbox;
 pub mod schema;
 mod serve;

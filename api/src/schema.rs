@@ -5,12 +5,14 @@
 //! an error with a code ([`fault`]).
 
 mod asked;
+mod cost;
 mod count;
 mod email;
 mod failure;
-mod fault;
+pub mod fault;
 mod guard;
 mod hold;
+pub mod limits;
 mod loader;
 mod node;
 mod page;
@@ -23,14 +25,13 @@ mod viewer;
 
 use std::sync::Arc;
 
-use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, SchemaBuilder};
+use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 use jobs::Context;
 
-/// The schema of a running process.
-pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+pub use fault::Fault;
 
-/// As deep as an operation may go: what the standard introspection query needs.
-const DEEPEST: usize = 15;
+/// The schema of a running process.
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// What may be asked.
 #[derive(MergedObject, Default)]
@@ -53,6 +54,10 @@ pub struct Mutation(
     queue::QueueMutations,
 );
 
+/// What may be followed.
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(queue::QueueSubscriptions);
+
 /// The schema over this process's context.
 pub fn build(ctx: &Arc<Context>) -> Schema {
     loader::register(builder(), ctx).finish()
@@ -70,9 +75,7 @@ pub fn sdl() -> String {
     format!("{}\n", text.trim_end())
 }
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .register_output_type::<node::Node>()
-        .extension(fault::ErrorCodes)
-        .limit_depth(DEEPEST)
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    let builder = Schema::build(Query::default(), Mutation::default(), Subscription::default());
+    limits::limited(builder.register_output_type::<node::Node>().extension(fault::ErrorCodes))
 }

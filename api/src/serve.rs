@@ -22,6 +22,7 @@ use crate::auth::{self, Doorkeeper};
 use crate::config::{Config, Mode, Setup};
 use crate::failure::Failure;
 use crate::lifecycle::Lifecycle;
+use crate::transport::Graphql;
 use crate::{schema, telemetry, transport};
 
 /// How long a process waits at its start for a database that is not up yet.
@@ -52,6 +53,7 @@ pub async fn serve(setup: Setup, works: bool) -> Result<(), Failure> {
         engine: RwLock::new(Some(engine)),
         doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref()),
         schema: schema::build(&ctx),
+        queue: jobs::live::queue(&ctx),
         metrics,
         works,
         redis: setup.redis.is_some(),
@@ -68,25 +70,31 @@ pub async fn serve(setup: Setup, works: bool) -> Result<(), Failure> {
         })
     });
     banner::print(&setup, at, sandbox.as_ref(), first_key.as_ref());
-    let ended = answer(listener, &app, &life, setup.timing.shutdown).await;
+    let graphql = Graphql::new(app.clone(), setup.origins.clone(), setup.pace, life.soft.clone());
+    let ended = answer(listener, &app, &graphql, &life, setup.timing.shutdown).await;
     upkeep.into_iter().for_each(|task| task.abort());
     ended
 }
 
 /// Answers requests until a signal; then requests under way and the engine end beside each other.
-async fn answer(listener: TcpListener, app: &App, life: &Lifecycle, shutdown: Duration) -> Result<(), Failure> {
+async fn answer(
+    listener: TcpListener,
+    app: &App,
+    graphql: &Arc<Graphql>,
+    life: &Lifecycle,
+    shutdown: Duration,
+) -> Result<(), Failure> {
     let listener = listener.tap_io(|connection| {
         // An answer is one write: waiting for more to send with it would only make it late.
         let _ = connection.set_nodelay(true);
     });
     let soft = life.soft.clone();
-    let serving =
-        axum::serve(listener, transport::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(async move { soft.cancelled().await });
+    let serving = axum::serve(listener, transport::router(graphql).into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move { soft.cancelled().await });
     let serving = tokio::spawn(serving.into_future());
     life.soft.cancelled().await;
     let ending = async {
-        let drained = tokio::time::timeout(DRAIN, serving);
+        let drained = tokio::time::timeout(DRAIN, async { tokio::join!(serving, graphql.closed()) });
         let stopped = async {
             let engine = app.engine.write().await.take();
             if let Some(engine) = engine {

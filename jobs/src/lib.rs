@@ -24,6 +24,7 @@ pub mod group;
 pub mod hold;
 pub mod lane;
 pub mod ledger;
+pub mod live;
 pub mod mailer;
 pub mod rows;
 pub mod scope;

@@ -12,6 +12,7 @@ mod m20261124_000002_flow;
 mod m20261124_000003_reports;
 mod m20261124_000004_access;
 mod m20261124_000005_rates;
+mod m20261124_000007_standings;
 
 /// The list, in order.
 pub struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_reports::Migration),
             Box::new(m20261124_000004_access::Migration),
             Box::new(m20261124_000005_rates::Migration),
+            Box::new(m20261124_000007_standings::Migration),
         ]
     }
 }
@@ -43,8 +45,16 @@ pub async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
 /// # Errors
 /// The database's own.
 pub async fn down(db: &DatabaseConnection) -> Result<(), DbErr> {
+    back(db, None).await
+}
+
+/// Takes the last so many steps back, or all of them.
+///
+/// # Errors
+/// The database's own.
+pub async fn back(db: &DatabaseConnection, steps: Option<u32>) -> Result<(), DbErr> {
     let tx = alone(db).await?;
-    Migrator::down(&tx, None).await?;
+    Migrator::down(&tx, steps).await?;
     tx.commit().await
 }
 
@@ -64,6 +74,8 @@ async fn alone(db: &DatabaseConnection) -> Result<sea_orm_migration::sea_orm::Da
     };
     let tx = db.begin_with_options(options).await?;
     if db.get_database_backend() == DbBackend::Postgres {
+        // A step that goes through a large table takes the time it takes.
+        tx.execute_raw(Statement::from_string(DbBackend::Postgres, "SET LOCAL statement_timeout = 0")).await?;
         // Any number will do, as long as all versions use the same.
         tx.execute_raw(Statement::from_string(DbBackend::Postgres, "SELECT pg_advisory_xact_lock(7245011)")).await?;
     }

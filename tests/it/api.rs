@@ -3,6 +3,7 @@
 mod control;
 mod keys;
 mod lists;
+mod rest;
 mod send;
 mod start;
 
@@ -13,12 +14,12 @@ use tests::database::{Backend, Database};
 use tests::patience::SOON;
 use tests::process::{Launch, Process};
 
-const KEY: &str = "a-key-for-tests-of-no-value";
+pub const KEY: &str = "a-key-for-tests-of-no-value";
 
 /// A serving process in sandbox mode, with a client that holds its key.
-struct Served {
-    client: Client,
-    url: String,
+pub struct Served {
+    pub client: Client,
+    pub url: String,
     // Before what it works on, so that it ends first.
     _process: Process,
     data: Scratch,
@@ -26,7 +27,7 @@ struct Served {
 }
 
 impl Served {
-    async fn on(backend: Backend) -> Self {
+    pub async fn on(backend: Backend) -> Self {
         let (data, database) = (Scratch::new("data"), backend.database().await);
         let process = mailmind(&["serve"], &data, &database).start();
         let url = address(&process).await;

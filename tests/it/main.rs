@@ -10,6 +10,7 @@ macro_rules! on_both {
 }
 
 mod api;
+mod conformance;
 mod control;
 mod database;
 mod fairness;
@@ -17,6 +18,7 @@ mod groups;
 mod harness;
 mod holds;
 mod leases;
+mod lists;
 mod migrations;
 mod outage;
 mod processes;

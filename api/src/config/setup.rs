@@ -9,6 +9,8 @@ use jobs::Timing;
 use jobs::lane::RedisSettings;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::transport::{Origins, Pace};
+
 use super::{Config, Keys, Mode, Nonsense, given, nonsense, secret, values};
 
 /// A configuration that makes sense.
@@ -26,7 +28,10 @@ pub struct Setup {
     pub admin_key: Option<SecretString>,
     /// Without a slash at its end.
     pub public_url: String,
+    /// Where pages that open sockets may come from, this service's own among them.
+    pub origins: Origins,
     pub timing: Timing,
+    pub pace: Pace,
     pub settings: jobs::Settings,
 }
 
@@ -55,7 +60,9 @@ impl Config {
             redis: self.redis()?,
             admin_key: self.admin_key()?,
             public_url: self.public_url()?,
+            origins: self.origins()?,
             timing: if self.timing_divisor == 1 { Timing::default() } else { Timing::divided(self.timing_divisor) },
+            pace: Pace::divided(self.timing_divisor),
             settings: self.settings(&mode)?,
             mode,
         })
@@ -156,6 +163,21 @@ impl Config {
                 Ok(url.trim_end_matches('/').to_owned())
             }
         }
+    }
+
+    fn origins(&self) -> Result<Origins, Nonsense> {
+        let listed = given(&self.allowed_origins).unwrap_or_default();
+        let mut origins = vec![self.public_url()?];
+        for entry in listed.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let uri = values::url(entry, &["http", "https"])
+                .map_err(|why| nonsense("ALLOWED_ORIGINS", format!("has the entry {entry:?}, which {why}")))?;
+            if uri.path().trim_end_matches('/') != "" || uri.query().is_some() {
+                let problem = format!("has the entry {entry:?}: an origin is a scheme, a host and perhaps a port");
+                return Err(nonsense("ALLOWED_ORIGINS", problem));
+            }
+            origins.push(entry.to_owned());
+        }
+        Ok(Origins::of(origins.iter().map(String::as_str)))
     }
 
     fn keys(&self, mode: &Mode, embedded: bool) -> Result<Keys, Nonsense> {

@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, Interface, Object};
 use uuid::Uuid;
 
 use super::asked::Asked;
+use super::cost;
 use super::email::Email;
 use super::fault::Fault;
 use super::loader::Emails;
@@ -67,6 +68,7 @@ impl NodeQueries {
     }
 
     /// The things with these ids, each at its id's place; null where there is none. At most 100.
+    #[graphql(complexity = "cost::list(ids.len(), child_complexity)")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,

@@ -1,13 +1,15 @@
 //! How the queue stands, and cleaning it.
 
-use async_graphql::{Context, Object, SimpleObject};
+use async_graphql::{Context, Object, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
-use entity::{Priority, Status, breaker};
+use entity::{ApiScope, Priority, Status, breaker};
+use futures::{Stream, StreamExt};
 use jobs::{bulk, stats};
 
 use super::asked::Asked;
 use super::count::int;
 use super::fault::Fault;
+use super::guard::Needs;
 use super::hold::Pause;
 use super::refusal::{UserError, UserErrorCode};
 
@@ -232,5 +234,22 @@ impl QueueMutations {
             remaining_is_capped: progress.remaining_is_capped,
             user_errors: Vec::new(),
         })
+    }
+}
+
+/// Following the queue.
+#[derive(Default)]
+pub struct QueueSubscriptions;
+
+#[Subscription]
+impl QueueSubscriptions {
+    /// How the queue stands: at once, and then whenever it changed, at most twice a second. Needs a key that may read.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
+    async fn queue_stats_updated(
+        &self,
+        ctx: &Context<'_>,
+    ) -> Result<impl Stream<Item = Result<QueueStats, Fault>> + use<>, Fault> {
+        let stats = ctx.app()?.queue.follow();
+        Ok(stats.map(|stats| Ok(stats::QueueStats::clone(&*stats?).into())))
     }
 }

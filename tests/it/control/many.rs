@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use entity::{Priority, Status, bulk_operation};
 use jobs::accept::Draft;
 use jobs::bulk::{self, Filter, Progress};
-use sea_orm::EntityTrait;
+use sea_orm::{ConnectionTrait, EntityTrait};
 use tests::database::Backend;
 
 use super::world::{World, draft, later};
@@ -26,6 +26,11 @@ async fn interrupted(world: &World, request: impl Future<Output = jobs::Result<P
         done = request => panic!("it should not have come to its end: {done:?}"),
         () = begun => {}
     }
+    // Its last transaction is rolled back in its own time: until then nobody else can take the operation.
+    let tx = world.ctx.store.begin().await.unwrap();
+    let lock = format!("SELECT id FROM bulk_operations {}", world.ctx.store.for_update());
+    tx.execute_raw(world.ctx.store.sql(lock, [])).await.unwrap();
+    tx.commit().await.unwrap();
     let operation = operations(world).await.remove(0);
     assert!(operation.finished_at.is_none() && operation.done < 2_750, "{operation:?}");
     operation

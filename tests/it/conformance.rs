@@ -1,0 +1,67 @@
+//! What others say of the API: their audits, clients and fuzzers, run against a serving process. `make clients` installs them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tests::database::Backend;
+use tests::process::Launch;
+
+use crate::api::{KEY, Served};
+
+on_both! {
+    the_clients_that_applications_use_do_what_their_manuals_say
+    no_operation_of_the_schema_fails_of_what_a_fuzzer_asks
+    the_rest_paths_answer_a_fuzzer_as_they_are_described
+}
+
+/// For a whole script; each has its own limits inside.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+fn scripts() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conformance")
+}
+
+/// Runs a program of others against `served`, and answers what it printed.
+///
+/// # Panics
+/// When it fails, with what it printed.
+async fn run(served: &Served, program: &str, args: &[&str]) -> Vec<String> {
+    let process = Launch::of(program).args(args).env("URL", &served.url).env("KEY", KEY).start();
+    let ended = process.ended(PATIENCE).await;
+    let said = process.output();
+    assert!(ended.success(), "{program} {args:?}: {ended}\n{}", said.join("\n"));
+    said
+}
+
+async fn node(served: &Served, args: &[&str], script: &str) -> Vec<String> {
+    let script = scripts().join(script);
+    let args: Vec<&str> = args.iter().copied().chain([script.to_str().expect("UTF-8")]).collect();
+    run(served, "node", &args).await
+}
+
+async fn the_clients_that_applications_use_do_what_their_manuals_say(backend: Backend) {
+    let served = Served::on(backend).await;
+    let said = node(&served, &["--test"], "clients.test.mjs").await;
+    assert!(said.iter().any(|line| line == "# pass 12"), "{}", said.join("\n"));
+}
+
+async fn fuzz(served: &Served, path: &str, args: &[&str]) {
+    let (st, url) = (scripts().join(".venv/bin/st"), format!("{}{path}", served.url));
+    let key = format!("Authorization: Bearer {KEY}");
+    // The budget bounds a slow machine; the seed makes a finding one that comes again.
+    let usual = ["run", &url, "-H", &key, "-n", "20", "--seed", "1", "--max-time", "25", "--no-color"];
+    let args: Vec<&str> = usual.into_iter().chain(args.iter().copied()).collect();
+    let said = run(served, st.to_str().expect("UTF-8"), &args).await.join("\n");
+    assert!(said.contains(" passed"), "{said}");
+}
+
+async fn no_operation_of_the_schema_fails_of_what_a_fuzzer_asks(backend: Backend) {
+    let served = Served::on(backend).await;
+    fuzz(&served, "/graphql", &["-c", "not_a_server_error"]).await;
+}
+
+async fn the_rest_paths_answer_a_fuzzer_as_they_are_described(backend: Backend) {
+    let served = Served::on(backend).await;
+    // That an address is none or a time is over is more than a JSON Schema can say.
+    fuzz(&served, "/api/email-reliability/openapi.json", &["--exclude-checks", "positive_data_acceptance"]).await;
+}
