@@ -19,6 +19,9 @@ mod serve;
 mod telemetry;
 mod transport;
 
+pub use auth::Door;
+pub use transport::routes;
+
 /// The `mailmind` command: reads the arguments and the environment, and does what they ask.
 pub fn main() -> std::process::ExitCode {
     // Before anything that may speak TLS: two providers are linked in, and neither is the default by itself. One that is

@@ -5,15 +5,16 @@
 //! an error with a code ([`fault`]).
 
 mod asked;
-mod cost;
 mod count;
 mod email;
 mod failure;
 pub mod fault;
 mod guard;
 mod hold;
+mod key;
 pub mod limits;
 mod loader;
+mod mask;
 mod node;
 mod page;
 mod queue;
@@ -42,6 +43,7 @@ pub struct Query(
     failure::FailureQueries,
     queue::QueueQueries,
     hold::HoldQueries,
+    key::KeyQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -52,6 +54,7 @@ pub struct Mutation(
     email::BulkMutations,
     hold::HoldMutations,
     queue::QueueMutations,
+    key::KeyMutations,
 );
 
 /// What may be followed.

@@ -34,7 +34,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Serves the API until a signal, and sends emails where `works`.
-pub async fn serve(setup: Setup, works: bool) -> Result<(), Failure> {
+pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
     let life = Lifecycle::under_signals()?;
     let metrics = telemetry::metrics();
     // First of all: where the address is taken, nothing may have begun, and no key may have been made that nobody sees.
@@ -46,12 +46,12 @@ pub async fn serve(setup: Setup, works: bool) -> Result<(), Failure> {
     let engine = start(&setup, &ctx, sandbox.as_ref(), works).await?;
     let first_key = match setup.admin_key {
         Some(_) => None,
-        None => auth::keys::create_first(&ctx.store, &ctx.clock).await?,
+        None => auth::keys::create_first(&ctx.store, &ctx.clock, ctx.settings.sandbox).await?,
     };
     let app = App::new(Parts {
         accept: engine.accept.clone(),
         engine: RwLock::new(Some(engine)),
-        doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref()),
+        doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref(), setup.tokens.take(), setup.proxies.clone()),
         schema: schema::build(&ctx),
         queue: jobs::live::queue(&ctx),
         metrics,

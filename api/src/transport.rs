@@ -1,4 +1,4 @@
-//! How requests come in: which path leads where, and which need a key.
+//! How requests come in: which path leads where, and what stands before it.
 
 mod body;
 mod graphiql;
@@ -8,6 +8,8 @@ mod media;
 mod operation;
 mod origin;
 mod parameters;
+mod refusal;
+pub mod routes;
 mod ws;
 
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::auth::{self, Principal};
 use crate::{health, rest};
+
+use self::refusal::Refusal;
 
 pub use origin::Origins;
 pub use ws::Pace;
@@ -76,25 +80,24 @@ impl Graphql {
     }
 }
 
-/// Every path of the service.
+/// Every path of the service, all behind the guard, who looks up in [`routes`] what each needs.
 pub fn router(graphql: &Arc<Graphql>) -> Router {
     let app = graphql.app.clone();
+    let guard = from_fn_with_state(app.clone(), auth::guard);
     let api = Router::new()
         .route("/graphql", get(http::answer).post(http::answer).fallback(http::no_such_method))
-        .route_layer(from_fn_with_state(app.clone(), auth::guard))
+        .route_layer(guard.clone())
         .route_layer(from_fn_with_state(graphql.clone(), before_the_guard))
         .with_state(graphql.clone());
-    let behind_a_key =
-        Router::new().route("/metrics", get(health::metrics)).route_layer(from_fn_with_state(app.clone(), auth::guard));
-    let open = Router::new()
+    let pages = Router::new()
         .route("/", get(index::page))
         .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready));
-    let rest = rest::router()
-        .layer(from_fn_with_state(app.clone(), auth::guard))
-        .layer(map_response(rest::in_our_form))
-        .with_state(graphql.clone());
-    open.merge(behind_a_key).with_state(app).merge(api).merge(rest).fallback(nowhere)
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route_layer(guard.clone())
+        .with_state(app);
+    let rest = rest::router().layer(guard).layer(map_response(rest::in_our_form)).with_state(graphql.clone());
+    pages.merge(api).merge(rest).fallback(nowhere)
 }
 
 /// What is answered at `/graphql` without a key in the request's head: a socket says its key when it is open, a page has a field
@@ -107,14 +110,15 @@ async fn before_the_guard(
 ) -> Response {
     let (headers, is_get) = (request.headers(), request.method() == Method::GET);
     if is_get && headers.contains_key(header::UPGRADE) {
-        return ws::upgrade(graphql, peer.ip(), request).await;
+        let from = graphql.app.doorkeeper.address(peer.ip(), headers);
+        return ws::upgrade(graphql, from, request).await.into_response();
     }
     if is_get && graphql.app.playground && request.uri().query().is_none() && media::wants_page(headers) {
         return graphiql::page();
     }
     let stranger = !headers.contains_key(header::AUTHORIZATION);
     if stranger && body::declared(headers).is_some_and(|length| length > body::OF_A_STRANGER) {
-        return body::Refusal::TooLarge(body::OF_A_STRANGER).into_response();
+        return Refusal::TooLarge(body::OF_A_STRANGER).into_response();
     }
     next.run(request).await
 }

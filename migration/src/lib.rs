@@ -12,6 +12,7 @@ mod m20261124_000002_flow;
 mod m20261124_000003_reports;
 mod m20261124_000004_access;
 mod m20261124_000005_rates;
+mod m20261124_000006_key_scopes;
 mod m20261124_000007_standings;
 
 /// The list, in order.
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_reports::Migration),
             Box::new(m20261124_000004_access::Migration),
             Box::new(m20261124_000005_rates::Migration),
+            Box::new(m20261124_000006_key_scopes::Migration),
             Box::new(m20261124_000007_standings::Migration),
         ]
     }

@@ -1,8 +1,9 @@
-// Runs graphql-http's audits of GraphQL over HTTP against URL with the bearer KEY. Ends badly unless all of them pass.
+// Runs graphql-http's audits of GraphQL over HTTP against the service at URL with the bearer KEY. Ends badly unless all of them pass.
 
 import { serverAudits } from 'graphql-http'
 
-const { URL: url = 'http://127.0.0.1:8080/graphql', KEY: key } = process.env
+const { URL: base = 'http://127.0.0.1:8080', KEY: key } = process.env
+const url = `${base}/graphql`
 
 const fetchFn = (input, init = {}) => fetch(input, { ...init, headers: { ...init.headers, authorization: `Bearer ${key}` } })
 

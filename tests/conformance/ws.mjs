@@ -1,4 +1,4 @@
-// Speaks graphql-transport-ws with URL by the bearer KEY: through the client of graphql-ws as an application would, and
+// Speaks graphql-transport-ws with the service at URL by the bearer KEY: through the client of graphql-ws as an application would, and
 // through a bare socket where that client would never do what is tried. Ends badly when anything is answered otherwise than
 // the protocol says (graphql-ws, PROTOCOL.md).
 
@@ -6,8 +6,8 @@ import assert from 'node:assert/strict'
 import { createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
 
-const { URL: http = 'http://127.0.0.1:8080/graphql', KEY: key } = process.env
-const url = http.replace(/^http/, 'ws')
+const { URL: base = 'http://127.0.0.1:8080', KEY: key } = process.env
+const url = `${base.replace(/^http/, 'ws')}/graphql`
 const good = { authorization: `Bearer ${key}` }
 const LIMIT = 10_000
 const nothing = async () => {}

@@ -9,6 +9,8 @@ use tests::process::Launch;
 use crate::api::{KEY, Served};
 
 on_both! {
+    every_audit_of_graphql_over_http_passes
+    the_socket_speaks_its_protocol_to_the_letter
     the_clients_that_applications_use_do_what_their_manuals_say
     no_operation_of_the_schema_fails_of_what_a_fuzzer_asks
     the_rest_paths_answer_a_fuzzer_as_they_are_described
@@ -37,6 +39,18 @@ async fn node(served: &Served, args: &[&str], script: &str) -> Vec<String> {
     let script = scripts().join(script);
     let args: Vec<&str> = args.iter().copied().chain([script.to_str().expect("UTF-8")]).collect();
     run(served, "node", &args).await
+}
+
+async fn every_audit_of_graphql_over_http_passes(backend: Backend) {
+    let served = Served::on(backend).await;
+    let said = node(&served, &[], "audit.mjs").await;
+    assert_eq!(said.last().map(String::as_str), Some("61/61"), "{}", said.join("\n"));
+}
+
+async fn the_socket_speaks_its_protocol_to_the_letter(backend: Backend) {
+    let served = Served::on(backend).await;
+    let said = node(&served, &[], "ws.mjs").await;
+    assert_eq!(said.last().map(String::as_str), Some("18/18"), "{}", said.join("\n"));
 }
 
 async fn the_clients_that_applications_use_do_what_their_manuals_say(backend: Backend) {

@@ -25,6 +25,9 @@ pub enum Fault {
     /// The caller may not do this.
     #[error("this needs a key with the scope {0}")]
     Forbidden(ApiScope),
+    /// The caller may read, and would see more than that.
+    #[error("contents and metadata are not shown to a key that may only read")]
+    ReadsOnly,
     /// The caller has too much under way.
     #[error("{0}")]
     RateLimited(String),
@@ -49,7 +52,7 @@ impl Fault {
             Fault::Unparsable(_) => "GRAPHQL_PARSE_FAILED",
             Fault::Refused(_) => "GRAPHQL_VALIDATION_FAILED",
             Fault::BadInput(_) => "BAD_USER_INPUT",
-            Fault::Forbidden(_) => "FORBIDDEN",
+            Fault::Forbidden(_) | Fault::ReadsOnly => "FORBIDDEN",
             Fault::RateLimited(_) => "RATE_LIMITED",
             Fault::TooLong(_) | Fault::Unavailable(_) => "UNAVAILABLE",
             Fault::Internal(_) | Fault::Unattended => "INTERNAL_SERVER_ERROR",
@@ -131,8 +134,12 @@ fn code(error: &mut ServerError) {
 
 fn log(fault: &Fault) {
     match fault {
-        Fault::Unparsable(_) | Fault::Refused(_) | Fault::BadInput(_) | Fault::Forbidden(_) | Fault::RateLimited(_) => {
-        }
+        Fault::Unparsable(_)
+        | Fault::Refused(_)
+        | Fault::BadInput(_)
+        | Fault::Forbidden(_)
+        | Fault::ReadsOnly
+        | Fault::RateLimited(_) => {}
         Fault::TooLong(limit) => tracing::warn!(?limit, "An operation took too long"),
         Fault::Unavailable(cause) => tracing::warn!(cause = %cause, "A request could not be answered for the moment"),
         Fault::Internal(cause) => tracing::error!(cause = %cause, "A request failed"),

@@ -11,6 +11,7 @@ use super::count::int;
 use super::fault::Fault;
 use super::guard::Needs;
 use super::hold::Pause;
+use super::mask::Words;
 use super::refusal::{UserError, UserErrorCode};
 
 /// How the queue stands.
@@ -65,7 +66,7 @@ pub struct Breaker {
     /// The sending domain; null for the way to Mailgun as a whole.
     domain: Option<String>,
     /// What Mailgun answered last, or why it did not.
-    reason: Option<String>,
+    reason: Option<Words>,
     /// Since when it is closed.
     opened_at: Option<DateTime<Utc>>,
     /// When the next email goes ahead.
@@ -147,7 +148,7 @@ impl From<breaker::Model> for Breaker {
     fn from(row: breaker::Model) -> Self {
         let breaker::Model { key, reason, opened_at, probe_at, probes, .. } = row;
         let domain = key.strip_prefix("domain:").map(str::to_owned);
-        Self { domain, reason, opened_at, probe_at, probes }
+        Self { domain, reason: reason.map(Words), opened_at, probe_at, probes }
     }
 }
 
@@ -194,7 +195,8 @@ pub struct QueueQueries;
 
 #[Object]
 impl QueueQueries {
-    /// How the queue stands at this moment, at a cost that does not grow with the emails in it.
+    /// How the queue stands at this moment, at a cost that does not grow with the emails in it. Requires the scope READ.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn queue_stats(&self, ctx: &Context<'_>) -> Result<QueueStats, Fault> {
         Ok(stats::queue(&ctx.app()?.ctx).await?.into())
     }
@@ -207,7 +209,8 @@ pub struct QueueMutations;
 #[Object]
 impl QueueMutations {
     /// Removes emails that came to their end before a time, with their content and history; the ledger counts them as
-    /// `cleaned`. Needs a key that may manage.
+    /// `cleaned`. Requires the scope MANAGE.
+    #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn clean_queue(
         &self,
         ctx: &Context<'_>,
@@ -243,7 +246,7 @@ pub struct QueueSubscriptions;
 
 #[Subscription]
 impl QueueSubscriptions {
-    /// How the queue stands: at once, and then whenever it changed, at most twice a second. Needs a key that may read.
+    /// How the queue stands: at once, and then whenever it changed, at most twice a second. Requires the scope READ.
     #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn queue_stats_updated(
         &self,

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header};
 use entity::{ApiScope, ApiScopes};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::refused;
+use super::refusal::Refusal;
 
 const KIB: usize = 1024;
 /// The largest body without a key: it is not read, but whoever sends it is told why.
@@ -24,45 +23,12 @@ const OF_A_SENDER: usize = 16 * 1024 * KIB;
 /// All bodies that are read or worked on at a moment.
 const TOGETHER: usize = 64 * 1024 * KIB;
 /// How long a body may take to come.
-const TIME: Duration = Duration::from_secs(30);
+pub const TIME: Duration = Duration::from_secs(30);
 
 /// The largest body that somebody with these scopes may send, in bytes.
 pub fn most(scopes: ApiScopes) -> usize {
     let more = [ApiScope::Send, ApiScope::Manage, ApiScope::Admin].into_iter().any(|scope| scopes.allow(scope));
     if more { OF_A_SENDER } else { OF_A_READER }
-}
-
-/// Why a body is not read.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It is larger than so many bytes.
-    #[error("the body is larger than {0} bytes, the most that this key may send")]
-    TooLarge(usize),
-    /// The others take all the room.
-    #[error("too many requests are under way; please try again")]
-    Full,
-    /// It took too long to come.
-    #[error("the body did not come in {} s", TIME.as_secs())]
-    Slow,
-    /// It ended before its end.
-    #[error("the body could not be read")]
-    Broken,
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let (status, code) = match self {
-            Refusal::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "BAD_REQUEST"),
-            Refusal::Full => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-            Refusal::Slow => (StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST"),
-            Refusal::Broken => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
-        };
-        let mut answer = refused(status, code, &self.to_string());
-        if self == Refusal::Full {
-            answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
-        }
-        answer
-    }
 }
 
 /// The room that all bodies share.
@@ -184,10 +150,5 @@ mod tests {
         assert_eq!(room.read(&length(1), chunks(1), 4 * KIB).await.err(), Some(Refusal::Full));
         drop((declared, chunked));
         assert!(room.read(&length(10 * KIB), chunks(10), 10 * KIB).await.is_ok());
-        let full = Refusal::Full.into_response();
-        assert_eq!(
-            (full.status(), full.headers()[header::RETRY_AFTER].as_bytes()),
-            (StatusCode::SERVICE_UNAVAILABLE, &b"1"[..])
-        );
     }
 }

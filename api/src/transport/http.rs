@@ -13,10 +13,11 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use serde::Serialize;
 
-use super::body::Held;
+use super::body::{self, Held};
 use super::media::{self, Media};
 use super::operation::{self, Operation};
 use super::parameters::Parameters;
+use super::refusal::Refusal;
 use super::{Graphql, refused};
 use crate::auth::Principal;
 use crate::schema::fault::Fault;
@@ -29,71 +30,55 @@ pub async fn answer(
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> HttpResponse {
-    let Some(media) = Media::negotiate(&headers) else {
-        let words = "this answers application/graphql-response+json or application/json";
-        return refused(StatusCode::NOT_ACCEPTABLE, "BAD_REQUEST", words);
-    };
-    // A browser says it when a page elsewhere asks; the key is in no cookie, so there is nothing such a page could use.
+) -> Result<HttpResponse, Refusal> {
+    let media = Media::negotiate(&headers).ok_or(Refusal::NotAcceptable)?;
+    // Browsers say it. The key is in no cookie, so there is nothing such a page could use; nor shall it try.
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
-        return refused(StatusCode::FORBIDDEN, "FORBIDDEN", "a page from elsewhere may not ask this");
+        return Err(Refusal::FromElsewhere);
     }
     let is_get = method == Method::GET || method == Method::HEAD;
-    let read = if is_get { from_uri(&uri) } else { graphql.from_body(&headers, body, principal).await };
     // What the body takes of the room is given back when the answer is there.
-    let (request, _room) = match read {
-        Ok(read) => read,
-        Err(refusal) => return refusal,
+    let (request, _room) = if is_get {
+        (in_uri(&uri)?, None)
+    } else {
+        let (request, room) = graphql.in_body(&headers, body, principal).await?;
+        (request, Some(room))
     };
     let operation = Operation::of(graphql.request(request, principal));
-    match operation.kind() {
-        Some(OperationType::Mutation | OperationType::Subscription) if is_get => not_by_get(),
+    let response = match operation.kind() {
+        Some(OperationType::Mutation | OperationType::Subscription) if is_get => return Err(Refusal::OnlyQueries),
         Some(OperationType::Subscription) => {
             let words = "a subscription needs a WebSocket (graphql-transport-ws) at this address";
-            respond(media, &Fault::Refused(words.to_owned()).response())
+            Fault::Refused(words.to_owned()).response()
         }
         Some(OperationType::Query | OperationType::Mutation) | None => {
-            respond(media, &operation.execute(graphql.app.schema.clone(), operation::LIMIT).await)
+            operation.execute(graphql.app.schema.clone(), operation::LIMIT).await
         }
-    }
+    };
+    Ok(respond(media, &response))
 }
 
-type Read = Result<(Request, Option<Held>), HttpResponse>;
-
-fn from_uri(uri: &Uri) -> Read {
+fn in_uri(uri: &Uri) -> Result<Request, Refusal> {
     match parse_query_string(uri.query().unwrap_or_default()) {
-        Ok(request) if request.query.is_empty() => Err(bad_request("there is no query")),
-        Ok(request) => Ok((request, None)),
-        Err(_) => Err(bad_request("the parameters are no GraphQL request")),
+        Ok(request) if !request.query.is_empty() => Ok(request),
+        Ok(_) | Err(_) => Err(Refusal::NoRequest),
     }
 }
 
 impl Graphql {
-    async fn from_body(&self, headers: &HeaderMap, body: Body, principal: Principal) -> Read {
+    async fn in_body(&self, headers: &HeaderMap, body: Body, principal: Principal) -> Result<(Request, Held), Refusal> {
         if !media::sends_json(headers) {
-            return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", "please send application/json"));
+            return Err(Refusal::NoJson);
         }
-        let held = self.read(headers, body, principal).await?;
-        match Parameters::from_json(&held.bytes) {
-            Some(parameters) => Ok((parameters.into(), Some(held))),
-            None => Err(bad_request("the body is no GraphQL request: a JSON object with a query")),
-        }
+        let held = self.room.read(headers, body, body::most(principal.scopes)).await?;
+        let parameters = Parameters::from_json(&held.bytes).ok_or(Refusal::NoRequest)?;
+        Ok((parameters.into(), held))
     }
 }
 
-fn bad_request(words: &str) -> HttpResponse {
-    refused(StatusCode::BAD_REQUEST, "BAD_REQUEST", words)
-}
-
-fn not_by_get() -> HttpResponse {
-    let answer = refused(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", "a GET runs queries alone; please POST this");
-    ([(header::ALLOW, "POST")], answer).into_response()
-}
-
 /// The answer to a method that is neither.
-pub async fn no_such_method() -> HttpResponse {
-    let answer = refused(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", "please GET or POST");
-    ([(header::ALLOW, "GET, POST")], answer).into_response()
+pub async fn no_such_method() -> Refusal {
+    Refusal::Method
 }
 
 /// What a GraphQL answer's status is. graphql-http's audits (1.23) and GraphQL over HTTP agree on these; where the specification

@@ -94,10 +94,11 @@ fn find(document: &ExecutableDocument, name: Option<&str>) -> Option<(OperationT
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests may")]
 
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
 
     use async_graphql::{Context, EmptySubscription, Object, Schema};
+    use tracing_subscriber::fmt::format::FmtSpan;
 
     use super::*;
     use crate::schema::fault::ErrorCodes;
@@ -140,6 +141,37 @@ mod tests {
         assert!(timeout(LIMIT / 2, operation.execute(schema, LIMIT)).await.is_err());
         tokio::time::sleep(LIMIT * 2).await;
         assert!(done.load(Ordering::SeqCst));
+    }
+
+    /// What was logged, as lines.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_log_names_an_operation_once_and_says_nothing_of_what_is_in_it() {
+        let log = Log::default();
+        let lines = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_span_events(FmtSpan::NEW);
+        let subscriber = subscriber.with_writer(move || lines.clone()).finish();
+        let _logged = tracing::subscriber::set_default(subscriber);
+        let schema = Schema::build(Slow, Slow, EmptySubscription).finish();
+        let request = Request::new("query Mine($a: Int) { x: __typename y: __typename @skip(if: $skipped) }");
+        let request = request.variables(async_graphql::Variables::from_json(serde_json::json!({ "a": 4711 })));
+        Operation::of(request).execute(schema, LIMIT).await;
+        let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains("type=\"query\"") && said.contains("name=\"Mine\""), "{said}");
+        assert!(!said.contains("__typename") && !said.contains("4711"), "{said}");
     }
 
     #[test]

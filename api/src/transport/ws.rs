@@ -11,7 +11,6 @@ use std::time::Duration;
 use async_graphql::Request as GraphqlRequest;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use axum::extract::{FromRequestParts, Request, WebSocketUpgrade};
-use axum::http::StatusCode;
 use axum::response::Response;
 use futures::{SinkExt, StreamExt};
 use tokio::sync::Semaphore;
@@ -21,7 +20,8 @@ use tokio_util::task::TaskTracker;
 
 use self::conversation::{Conversation, Host};
 pub use self::pace::Pace;
-use super::{Graphql, refused};
+use super::Graphql;
+use super::refusal::Refusal;
 use crate::auth::{Principal, Refused};
 use crate::schema::Schema;
 
@@ -54,21 +54,17 @@ impl Sockets {
 }
 
 /// Opens a socket to whoever asks from an allowed place. Their key is asked for when it is open.
-pub async fn upgrade(graphql: Arc<Graphql>, from: IpAddr, request: Request) -> Response {
+pub async fn upgrade(graphql: Arc<Graphql>, from: IpAddr, request: Request) -> Result<Response, Refusal> {
     if !graphql.origins.allow(request.headers()) {
-        return refused(StatusCode::FORBIDDEN, "FORBIDDEN", "pages from there may not use this; see ALLOWED_ORIGINS");
+        return Err(Refusal::FromElsewhere);
     }
-    let Ok(place) = graphql.sockets.places.clone().try_acquire_owned() else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "too many sockets are open; please try again");
-    };
+    let place = graphql.sockets.places.clone().try_acquire_owned().map_err(|_| Refusal::Full)?;
     let (mut head, _) = request.into_parts();
-    let upgrade = match WebSocketUpgrade::from_request_parts(&mut head, &()).await {
-        Ok(upgrade) => upgrade.protocols([PROTOCOL]).max_message_size(READ).max_frame_size(READ),
-        Err(refusal) => return refused(refusal.status(), "BAD_REQUEST", &refusal.body_text()),
-    };
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut head, &()).await.map_err(|_| Refusal::Handshake)?;
+    let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(READ).max_frame_size(READ);
     let head_key = head.headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let open = graphql.sockets.open.token();
-    upgrade.on_upgrade(async move |socket| {
+    Ok(upgrade.on_upgrade(async move |socket| {
         let _counted = (place, open);
         if socket.protocol().is_none() {
             return refuse_protocol(socket).await;
@@ -76,7 +72,7 @@ pub async fn upgrade(graphql: Arc<Graphql>, from: IpAddr, request: Request) -> R
         let (pace, stop) = (graphql.sockets.pace, graphql.sockets.stop.clone());
         let (sink, source) = socket.split();
         Conversation::new(Caller { graphql, from }, source, sink, pace).hold(head_key, stop).await;
-    })
+    }))
 }
 
 async fn refuse_protocol(mut socket: WebSocket) {

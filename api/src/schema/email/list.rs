@@ -1,6 +1,7 @@
 //! Finding emails.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
+use entity::ApiScope;
 use jobs::filter::{Filter, Order};
 use jobs::find;
 use tokio::sync::OnceCell;
@@ -9,6 +10,7 @@ use super::{Email, EmailFilter};
 use crate::schema::asked::Asked;
 use crate::schema::count::int;
 use crate::schema::fault::Fault;
+use crate::schema::guard::Needs;
 use crate::schema::node::Kind;
 use crate::schema::page::{Connection, List, Slice};
 
@@ -83,7 +85,8 @@ pub struct EmailQueries;
 
 #[Object]
 impl EmailQueries {
-    /// The email with this id; null when there is none.
+    /// The email with this id; null when there is none. Requires the scope READ.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn email(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Option<Email>, Fault> {
         let Some(id) = Kind::Email.read(&id) else { return Ok(None) };
         Ok(find::email(&ctx.app()?.ctx, id).await?.map(Email::new))
@@ -92,9 +95,9 @@ impl EmailQueries {
     /// Emails, the newest first unless asked otherwise. 25 at a time unless asked otherwise, 100 at most. A page takes as long
     /// among millions of emails as among few: by campaign, address, status and time, alone or each with status and time. By
     /// domain, by priority and by QUEUED it takes longer the more campaigns have such emails; other parts beside an address are
-    /// asked of each email of that address.
-    #[graphql(complexity = "crate::schema::cost::page(first, last, child_complexity)")]
+    /// asked of each email of that address. Requires the scope READ.
     #[expect(clippy::too_many_arguments, reason = "a connection has its four, and a filter and an order besides")]
+    #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn emails(
         &self,
         ctx: &Context<'_>,

@@ -1,6 +1,9 @@
 //! One socket from its opening to its end (graphql-ws, PROTOCOL.md). It ends with a code that says why, and never later than
 //! the permission of whoever opened it.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -244,8 +247,8 @@ async fn tick(interval: &mut Interval) {
 
 async fn permission(host: Arc<impl Host>, key: String, between: Duration) -> Result<Permission, Close> {
     let principal = host.ask(&key).await.map_err(|refusal| match refusal {
-        Refused::Nothing | Refused::Unknown => Close::Forbidden,
-        Refused::Away(_) => Close::TryAgain,
+        Refused::Nothing | Refused::Unknown | Refused::Token(_) | Refused::Elsewhere => Close::Forbidden,
+        Refused::Guessing { .. } | Refused::Away(_) => Close::TryAgain,
     })?;
     Ok(Permission { principal, end: end_of(host, key, principal, between).boxed() })
 }
@@ -265,8 +268,8 @@ async fn end_of(host: Arc<impl Host>, key: String, principal: Principal, between
             match host.ask(&key).await {
                 Ok(same) if same == principal => {}
                 // Nobody can say: those who are in stay in.
-                Err(Refused::Away(_)) => {}
-                Ok(_) | Err(Refused::Nothing | Refused::Unknown) => return,
+                Err(Refused::Guessing { .. } | Refused::Away(_)) => {}
+                Ok(_) | Err(Refused::Nothing | Refused::Unknown | Refused::Token(_) | Refused::Elsewhere) => return,
             }
         }
     };
