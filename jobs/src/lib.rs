@@ -17,6 +17,7 @@ pub mod control;
 pub mod cron;
 pub mod engine;
 pub mod error;
+pub mod event;
 pub mod feed;
 pub mod filter;
 pub mod find;
