@@ -69,4 +69,6 @@ pub enum Metric {
     UniqueMachineClicked = 15,
     /// Emails that Mailgun rejected after taking them in.
     Rejected = 16,
+    /// Refusals for the sending domain's sake.
+    Blocked = 17,
 }

@@ -26,6 +26,7 @@ pub mod hold;
 pub mod lane;
 pub mod ledger;
 pub mod mailer;
+pub mod metric;
 pub mod rows;
 pub mod scope;
 pub mod send;

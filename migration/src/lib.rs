@@ -12,6 +12,7 @@ mod m20261124_000002_flow;
 mod m20261124_000003_reports;
 mod m20261124_000004_access;
 mod m20261124_000005_rates;
+mod m20261124_000008_events;
 
 /// The list, in order.
 pub struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_reports::Migration),
             Box::new(m20261124_000004_access::Migration),
             Box::new(m20261124_000005_rates::Migration),
+            Box::new(m20261124_000008_events::Migration),
         ]
     }
 }
