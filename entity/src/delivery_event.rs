@@ -27,8 +27,8 @@ pub struct Model {
     pub copy: bool,
     /// Whom it is about, in key form.
     pub recipient_key: Option<String>,
-    /// The sending domain.
-    pub domain: String,
+    /// The sending domain, where the payload says it.
+    pub domain: Option<String>,
     /// When it happened, by Mailgun's clock.
     pub occurred_at: DateTime<Utc>,
     pub recorded_at: DateTime<Utc>,

@@ -16,7 +16,7 @@ pub struct Model {
     /// The event's key ([`crate::event_key`]), once.
     #[sea_orm(unique)]
     pub event_key: Uuid,
-    pub domain: String,
+    pub domain: Option<String>,
     pub why: String,
     pub signed_at: DateTime<Utc>,
     pub occurred_at: DateTime<Utc>,

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 pub use age::{Quarantine, quarantine};
 pub use consequence::{Consequence, Entry, consequence};
+pub(crate) use parse::reread;
 pub use parse::{Envelope, LogItem, MOST_BYTES, Unreadable};
 pub use signature::{Keys, Signed, Triple, Unsigned};
 

@@ -27,6 +27,7 @@ pub mod lane;
 pub mod ledger;
 pub mod mailer;
 pub mod metric;
+pub mod record;
 pub mod rows;
 pub mod scope;
 pub mod send;

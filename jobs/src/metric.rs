@@ -24,6 +24,19 @@ impl Counts {
         }
     }
 
+    /// Takes away what was counted before.
+    pub fn subtract(&mut self, counted: Counts) {
+        for ((scope, at, metric), n) in counted.0 {
+            self.add(scope, at, metric, -n);
+        }
+    }
+
+    /// The sum over scopes and hours.
+    #[cfg(test)]
+    pub(crate) fn of(&self, metric: Metric) -> i64 {
+        self.0.iter().filter(|((_, _, m), _)| *m == metric).map(|(_, n)| n).sum()
+    }
+
     /// Adds them to a batch, the keys in order.
     pub(crate) fn add_to(self, batch: &mut Batch<'_>, shard: i16) {
         if self.0.is_empty() {

@@ -38,7 +38,7 @@ const UP: &[&str] = &[
         campaign_id {uuid},
         copy boolean NOT NULL,
         recipient_key text,
-        domain text NOT NULL,
+        domain text,
         occurred_at {time} NOT NULL,
         recorded_at {time} NOT NULL,
         provider_id text,
@@ -85,7 +85,7 @@ const UP: &[&str] = &[
     "CREATE TABLE email_event_quarantine (
         id {uuid} PRIMARY KEY,
         event_key {uuid} NOT NULL UNIQUE,
-        domain text NOT NULL,
+        domain text,
         why text NOT NULL,
         signed_at {time} NOT NULL,
         occurred_at {time} NOT NULL,

@@ -76,6 +76,15 @@ impl LogItem {
     }
 }
 
+/// Reads a stored payload again: a webhook's body or an item of the log. `domain` and `at` are for what it does not say.
+pub(crate) fn reread(payload: &[u8], webhook: bool, domain: &str, at: DateTime<Utc>) -> Event {
+    let mut json = json(payload).unwrap_or_default();
+    if webhook {
+        json = json.get_mut("event-data").map(Value::take).unwrap_or_default();
+    }
+    read(&json, at, domain)
+}
+
 /// A text or a number as it stands: what was signed are these very characters.
 fn exact(value: &Value) -> Option<String> {
     match value {
