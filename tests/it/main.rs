@@ -12,6 +12,7 @@ macro_rules! on_both {
 mod api;
 mod control;
 mod database;
+mod events;
 mod fairness;
 mod groups;
 mod harness;
