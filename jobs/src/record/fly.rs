@@ -1,16 +1,19 @@
 //! The one transaction in which a group of reports is recorded: what is new among them, what follows from it, and last the
 //! numbered rows.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::delivery_event::Source;
 use sea_orm::{DatabaseTransaction, Value};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::emails::Emails;
 use super::{Member, Recorded, events, keys, seal};
 use crate::Context;
 use crate::error::Result;
+use crate::event::Kind;
 use crate::rows::Rows;
 use crate::store::execute;
 use crate::suppress;
@@ -23,46 +26,43 @@ pub(super) async fn fly(
 ) -> Result<Vec<Recorded>> {
     let tx = ctx.store.begin().await?;
     let mut answers = keys::bind_tokens(&tx, &ctx, &members).await?;
-    let unanswered = |answers: &[Option<Recorded>]| -> Vec<(usize, &Arc<Member>)> {
-        members.iter().enumerate().filter(|(i, _)| answers[*i].is_none()).collect()
+    let unanswered = |answers: &[Option<Recorded>]| -> Vec<&Arc<Member>> {
+        members.iter().zip(answers).filter(|(_, answer)| answer.is_none()).map(|(member, _)| member).collect()
     };
-    let kept: Vec<&Arc<Member>> = unanswered(&answers).into_iter().map(|(_, member)| member).collect();
+    let kept = unanswered(&answers);
     seal::store(&tx, &ctx, kept.iter().map(|member| &member.raw.seal)).await?;
     quarantine(&tx, &ctx, &kept).await?;
-    for (i, member) in unanswered(&answers) {
-        answers[i] = member.quarantine().map(Recorded::Quarantined);
+    for (member, answer) in members.iter().zip(&mut answers) {
+        *answer = answer.or(member.quarantine().map(Recorded::Quarantined));
     }
-    let valid: Vec<&Arc<Member>> = unanswered(&answers).into_iter().map(|(_, member)| member).collect();
-    let new = keys::claim(&tx, &ctx, &valid).await?;
-    let fresh: Vec<(usize, &Arc<Member>)> =
-        unanswered(&answers).into_iter().filter(|(_, member)| new.contains(&member.id)).collect();
+    let new = keys::claim(&tx, &ctx, &unanswered(&answers)).await?;
+    let fresh: Vec<&Arc<Member>> = kept.iter().filter(|member| new.contains(&member.id)).copied().collect();
     let last = take_effect(&tx, &ctx, &fresh).await?;
     tx.commit().await?;
     kept.iter().for_each(|member| member.raw.seal.is_stored());
-    if let Some(last) = last {
-        let first = last - fresh.len() as i64 + 1;
-        for ((i, member), seq) in fresh.iter().zip(first..) {
-            answers[*i] = Some(Recorded::Taken { seq, id: member.id });
-        }
-        told.send_if_modified(|known| {
-            let later = last > *known;
-            *known = last.max(*known);
-            later
-        });
+    let first = last - fresh.len() as i64 + 1;
+    let seqs: HashMap<Uuid, i64> = fresh.iter().map(|member| member.id).zip(first..).collect();
+    if !fresh.is_empty() {
+        told.send_if_modified(|known| std::mem::replace(known, last.max(*known)) < last);
     }
-    count(&members, &answers);
-    Ok(answers.into_iter().map(|answer| answer.unwrap_or(Recorded::Repeated)).collect())
+    let answers = members.iter().zip(answers).map(|(member, answer)| {
+        let taken = seqs.get(&member.id).map(|seq| Recorded::Taken { seq: *seq, id: member.id });
+        answer.or(taken).unwrap_or(Recorded::Repeated)
+    });
+    let answers: Vec<Recorded> = answers.collect();
+    members.iter().zip(&answers).for_each(|(member, answer)| count(member, *answer));
+    Ok(answers)
 }
 
-/// Lets new events have their effect, and numbers them. Answers the last number.
-async fn take_effect(tx: &DatabaseTransaction, ctx: &Context, fresh: &[(usize, &Arc<Member>)]) -> Result<Option<i64>> {
+/// Lets new events have their effect, and numbers them. Answers the last number; 0 where there are none.
+async fn take_effect(tx: &DatabaseTransaction, ctx: &Context, fresh: &[&Arc<Member>]) -> Result<i64> {
     if fresh.is_empty() {
-        return Ok(None);
+        return Ok(0);
     }
     let now = ctx.clock.now();
-    let mut emails = Emails::lock(tx, ctx, fresh.iter().filter_map(|(_, member)| member.event.email)).await?;
+    let mut emails = Emails::lock(tx, ctx, fresh.iter().filter_map(|member| member.event.email)).await?;
     let mut rows = Vec::with_capacity(fresh.len());
-    for (_, member) in fresh {
+    for member in fresh {
         let about = emails.about(&member.event);
         emails.hear(ctx.settings.sandbox, member.id, &member.event, &about, now);
         let (seal, raw) = (member.raw.seal.id(), &member.raw.bytes);
@@ -71,7 +71,7 @@ async fn take_effect(tx: &DatabaseTransaction, ctx: &Context, fresh: &[(usize, &
     suppress::facts::record(tx, ctx, &emails.suppressions).await?;
     emails.store(tx, ctx).await?;
     confirm(tx, ctx, fresh).await?;
-    events::store(tx, ctx, &rows).await.map(Some)
+    events::store(tx, ctx, &rows).await
 }
 
 /// Keeps what may have no effect, once.
@@ -103,9 +103,9 @@ async fn quarantine(tx: &DatabaseTransaction, ctx: &Context, members: &[&Arc<Mem
 }
 
 /// What stood in quarantine and stands in Mailgun's log is recorded now.
-async fn confirm(tx: &DatabaseTransaction, ctx: &Context, fresh: &[(usize, &Arc<Member>)]) -> Result<()> {
-    let found = fresh.iter().filter(|(_, member)| member.source() == Source::Reconciled).map(|(_, member)| member.key);
-    let found: Vec<_> = found.collect();
+async fn confirm(tx: &DatabaseTransaction, ctx: &Context, fresh: &[&Arc<Member>]) -> Result<()> {
+    let of_log = fresh.iter().filter(|member| member.source() == Source::Reconciled);
+    let found: Vec<Uuid> = of_log.map(|member| member.key).collect();
     if found.is_empty() {
         return Ok(());
     }
@@ -114,27 +114,24 @@ async fn confirm(tx: &DatabaseTransaction, ctx: &Context, fresh: &[(usize, &Arc<
     Ok(())
 }
 
-fn count(members: &[Arc<Member>], answers: &[Option<Recorded>]) {
-    for (member, answer) in members.iter().zip(answers) {
-        let outcome = match answer {
-            Some(Recorded::Taken { .. }) => "taken",
-            Some(Recorded::Repeated) | None => "repeated",
-            Some(Recorded::TokenReused) => {
-                tracing::error!(event.id = %member.id, "A webhook's token was used for another event");
-                "token_reused"
-            }
-            Some(Recorded::Quarantined(why)) => {
-                tracing::warn!(event.id = %member.id, %why, "A signed event is kept without effect");
-                "quarantined"
-            }
-        };
-        metrics::counter!("mailmind_events_total", "kind" => name(member), "outcome" => outcome).increment(1);
-    }
+fn count(member: &Member, answer: Recorded) {
+    let outcome = match answer {
+        Recorded::Taken { .. } => "taken",
+        Recorded::Repeated => "repeated",
+        Recorded::TokenReused => {
+            tracing::error!(event.id = %member.id, "A webhook's token was used for another event");
+            "token_reused"
+        }
+        Recorded::Quarantined(why) => {
+            tracing::warn!(event.id = %member.id, %why, "A signed event is kept without effect");
+            "quarantined"
+        }
+    };
+    metrics::counter!("mailmind_events_total", "kind" => name(member), "outcome" => outcome).increment(1);
 }
 
 /// Of a fixed set: Mailgun's own words for new kinds would be labels without end.
 fn name(member: &Member) -> &'static str {
-    use crate::event::Kind;
     match member.event.kind {
         Kind::Accepted => "accepted",
         Kind::Delivered => "delivered",

@@ -1,12 +1,13 @@
 //! Reading stored payloads again, after the parser was mended: what reads otherwise now has the effect that it should have had.
 //! Repeated, it changes nothing.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use entity::delivery_event::{Model, Source, TABLE};
 use entity::event_seal;
 use entity::sealed::DataKey;
-use sea_orm::{DatabaseTransaction, EntityTrait, FromQueryResult, Value};
+use sea_orm::{DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::emails::Emails;
@@ -57,12 +58,15 @@ pub async fn replay(ctx: &Context, seq: i64) -> Result<Option<Replayed>> {
 }
 
 async fn reread_row(ctx: &Context, keys: &mut HashMap<Uuid, DataKey>, row: &Model) -> Result<Event> {
-    if !keys.contains_key(&row.seal_id) {
-        let found = event_seal::Entity::find_by_id(row.seal_id).one(ctx.store.by_key()).await?;
-        let found = found.ok_or_else(|| sea_orm::DbErr::RecordNotFound("the key of an event's payload".into()))?;
-        keys.insert(row.seal_id, seal::open(ctx, &found)?);
-    }
-    let payload = keys[&row.seal_id].open(TABLE, row.id, seal::COLUMN, &row.raw)?;
+    let key = match keys.entry(row.seal_id) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(place) => {
+            let found = event_seal::Entity::find_by_id(row.seal_id).one(ctx.store.by_key()).await?;
+            let found = found.ok_or_else(|| DbErr::RecordNotFound("the key of an event's payload".into()))?;
+            place.insert(seal::open(ctx, &found)?)
+        }
+    };
+    let payload = key.open(TABLE, row.id, seal::COLUMN, &row.raw)?;
     let domain = row.domain.as_deref().unwrap_or_default();
     Ok(reread(&payload, row.source == Source::Webhook, domain, row.occurred_at))
 }

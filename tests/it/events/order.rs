@@ -63,9 +63,12 @@ struct End {
     emails: Vec<(Status, i32, Option<String>, bool)>,
     facts: Vec<Option<email_facts::Model>>,
     metrics: BTreeMap<(i32, DateTime<Utc>, Metric), i64>,
-    list: Vec<(String, Reason, DateTime<Utc>, Option<DateTime<Utc>>)>,
+    list: Vec<Entry>,
     events: usize,
 }
+
+/// Whom it binds, why, what it follows from and until when it holds.
+type Entry = (String, Reason, DateTime<Utc>, Option<DateTime<Utc>>);
 
 enum Step {
     Tell(Told),

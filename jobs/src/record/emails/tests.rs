@@ -244,11 +244,11 @@ fn list(facts: &[suppression_fact::Model]) -> Vec<(String, Reason, Uuid, Option<
 
 /// The events in which something happened to the email itself.
 fn own(history: &[Happens]) -> Vec<&Event> {
-    let event = |happens| match happens {
-        &Happens::Event(_, ref event) if event.recipient.as_deref() != Some(COPY) => Some(event),
+    let events = history.iter().filter_map(|happens| match happens {
+        Happens::Event(_, event) => Some(event),
         _ => None,
-    };
-    history.iter().filter_map(event).collect()
+    });
+    events.filter(|event| event.recipient.as_deref() != Some(COPY)).collect()
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! How fast the whole is, beside what the machine could do at most: emails from the API to Mailgun end to end, and in the
 //! same run the floors under them, bare POSTs and bare rows.
 
+mod events;
 mod floors;
 mod service;
 mod usage;
@@ -30,6 +31,9 @@ struct Options {
     /// Measure the floors alone, without the service.
     #[arg(long)]
     floors_only: bool,
+    /// Measure recording so many of Mailgun's events instead, on PostgreSQL.
+    #[arg(long)]
+    events: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,6 +45,10 @@ enum Storage {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
+    if let Some(events) = options.events {
+        let postgres = Postgres::durable().await;
+        return events::measure(&postgres, postgres.database().await, events).await;
+    }
     let postgres = match options.backend {
         Storage::Postgres => Some(Postgres::durable().await),
         Storage::Sqlite => None,
