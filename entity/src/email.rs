@@ -54,6 +54,11 @@ pub struct Model {
     pub cancel_requested: bool,
     /// How often Mailgun proved to have accepted it; more than one is a double.
     pub acceptances: i32,
+    /// That it was accepted is known from an event or a person alone: the hand-over's own report, if it comes, speaks of the
+    /// same acceptance.
+    pub heard: bool,
+    /// Mailgun rejected it after taking it: it reads FAILED until something better is heard, and is not sent again.
+    pub rejected: bool,
     /// Why it stands where it stands, in Mailgun's words or ours.
     pub last_error: Option<String>,
     /// Mailgun's id of the accepted message.

@@ -2,7 +2,9 @@
 //!
 //! `email` is the queue itself, and around it stand `content` (what an email says), `attempt` (its tries), `tally` (how many
 //! stand where), `rate` (how many go each minute), `failure` (which failed), `scope` (campaign × sending domain), `hold`, `breaker` and `lane` (why and where
-//! emails wait), `idempotency_key`, `bulk_operation`, `cron_run`, `api_key`, `suppression`, `delivery_event` and `event_clock`.
+//! emails wait), `idempotency_key`, `bulk_operation`, `cron_run`, `api_key`, `suppression` (from
+//! `suppression_fact`), `delivery_event` (around it `event_clock`, `event_key`, `event_seal`, `webhook_token`, `quarantined_event`), and
+//! what follows from events: `email_facts` and `campaign_metrics`.
 
 #![expect(missing_docs, reason = "a column's name says it; where it does not, it has a comment")]
 
@@ -19,18 +21,24 @@ pub mod cron_run;
 pub mod delivery_event;
 pub mod domain_health;
 pub mod email;
+pub mod email_facts;
 pub mod event_clock;
+pub mod event_key;
+pub mod event_seal;
 pub mod failure;
 pub mod hold;
 pub mod idempotency_key;
 pub mod lane;
 pub mod priority;
+pub mod quarantined_event;
 pub mod rate;
 pub mod scope;
 pub mod sealed;
 pub mod status;
 pub mod suppression;
+pub mod suppression_fact;
 pub mod tally;
+pub mod webhook_token;
 
 pub use address::{AddressError, EmailAddress, Mailbox};
 pub use api_scope::{ApiScope, ApiScopes};

@@ -1,4 +1,5 @@
-//! `email_suppression_list`: addresses and domains that must not be mailed, one row for each reason.
+//! `email_suppression_list`: addresses and domains that must not be mailed, one row for each reason. What the rows follow from
+//! stands in [`crate::suppression_fact`].
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
@@ -16,9 +17,18 @@ pub struct Model {
     /// Entries born in the sandbox bind the sandbox alone.
     pub sandbox: bool,
     pub note: Option<String>,
+    pub bounce_type: Option<BounceType>,
+    pub source: Source,
+    /// The delivery event it follows from.
+    pub event_id: Option<Uuid>,
+    /// When what it follows from happened; the latest, where there are several.
+    pub occurred_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
+    /// Set while a lift is later than everything that suppressed.
     pub lifted_at: Option<DateTime<Utc>>,
+    /// Expired and out of the lists; it stays for the history.
     pub archived_at: Option<DateTime<Utc>>,
 }
 
@@ -50,4 +60,30 @@ pub enum Reason {
     Unsubscribe = 2,
     /// Somebody entered it by hand.
     Manual = 3,
+}
+
+/// Whether mail to an address can't arrive or only did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize)]
+#[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
+#[serde(rename_all = "UPPERCASE")]
+#[repr(i16)]
+pub enum BounceType {
+    /// There is no such mailbox: for ever.
+    Hard = 0,
+    /// For now: 7 days.
+    Soft = 1,
+}
+
+/// Where an entry comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize)]
+#[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
+#[serde(rename_all = "UPPERCASE")]
+#[repr(i16)]
+pub enum Source {
+    /// Somebody asked for it.
+    Manual = 0,
+    /// Mailgun reported what became of mail to it.
+    Event = 1,
+    /// It stands in Mailgun's own list.
+    Provider = 2,
 }

@@ -217,6 +217,8 @@ impl Accept {
             sandbox: ctx.settings.sandbox,
             cancel_requested: false,
             acceptances: 0,
+            heard: false,
+            rejected: false,
             last_error: None,
             provider_id: None,
             created_at: accepted_at,

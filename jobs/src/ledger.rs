@@ -4,6 +4,7 @@
 //! decided by the pure table in [`transition`], and the rows, the attempt history, the list of failures and the tallies
 //! change together. Tally deltas come from rows that moved, never from intentions, so counts equal rows at every commit.
 
+mod join;
 mod posting;
 mod terms;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use sea_orm::{ActiveEnum, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
 pub use posting::{Deltas, forget_failures, post};
-pub use terms::{Cause, Effect, Facts, Handed, Name, Refusal, Row, Settlement};
+pub use terms::{Cause, Effect, Facts, Handed, Name, Refusal, Report, Row, Said, Settlement};
 
 use crate::error::Result;
 use crate::rows::Rows;
@@ -49,19 +50,20 @@ pub enum Shard {
     Claim = 1,
     Settle = 2,
     Control = 3,
+    Record = 4,
 }
 
 impl Shard {
-    /// The counters' column: each process has its own four.
-    fn of(self, ctx: &Context) -> i16 {
-        ctx.shard_of_process * 4 + self as i16
+    /// The counters' column: each process has its own.
+    pub(crate) fn of(self, ctx: &Context) -> i16 {
+        ctx.shard_of_process * 8 + self as i16
     }
 }
 
 /// The columns of a [`Row`], for a select with the alias `q`.
 pub const COLUMNS: &str = "q.id, q.lane, q.scope, q.status, q.fence, q.attempts, q.due_at, q.lease_until, q.resolve_at, \
-     q.send_at, q.deliver_by, q.on_unconfirmed, q.cancel_requested, q.acceptances, q.last_error, q.provider_id, q.omitted, \
-     q.first_try_at, q.sent_at, q.finished_at";
+     q.send_at, q.deliver_by, q.on_unconfirmed, q.cancel_requested, q.acceptances, q.heard, q.rejected, \
+     q.last_error, q.provider_id, q.omitted, q.first_try_at, q.sent_at, q.finished_at";
 
 /// Reads a [`Row`] from a result with [`COLUMNS`].
 pub fn read_row(row: &QueryResult) -> Result<Row> {
@@ -80,6 +82,8 @@ pub fn read_row(row: &QueryResult) -> Result<Row> {
         policy: row.try_get("", "on_unconfirmed")?,
         cancel_requested: row.try_get("", "cancel_requested")?,
         acceptances: row.try_get("", "acceptances")?,
+        heard: row.try_get("", "heard")?,
+        rejected: row.try_get("", "rejected")?,
         last_error: row.try_get("", "last_error")?,
         provider_id: row.try_get("", "provider_id")?,
         omitted: row.try_get("", "omitted")?,
@@ -100,8 +104,22 @@ pub async fn apply(
     moves: &[Move],
 ) -> Result<Vec<Result<Moved, Refusal>>> {
     let locked = lock(tx, &ctx.store, moves.iter().map(|m| m.email)).await?;
-    let settled = settled_already(tx, &ctx.store, moves, &locked).await?;
-    let facts = gather_facts(tx, ctx, moves, &locked).await?;
+    apply_to(tx, ctx, shard, &locked, moves).await
+}
+
+/// The same for rows that this transaction has locked, in the order of their ids.
+///
+/// # Errors
+/// The database's own; then nothing of the batch holds.
+pub async fn apply_to(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    shard: Shard,
+    locked: &HashMap<Uuid, Row>,
+    moves: &[Move],
+) -> Result<Vec<Result<Moved, Refusal>>> {
+    let settled = settled_already(tx, &ctx.store, moves, locked).await?;
+    let facts = gather_facts(tx, ctx, moves, locked).await?;
     let lease = TimeDelta::from_std(ctx.timing.lease).unwrap_or(TimeDelta::MAX);
 
     let mut standing = locked.clone();
@@ -128,7 +146,7 @@ pub async fn apply(
         }
         answers.push(answer.map(|effect| Moved { before, after: row.clone(), effect }));
     }
-    post(tx, ctx, shard, &locked, standing, history.into_values().collect()).await?;
+    post(tx, ctx, shard, locked, standing, history.into_values().collect()).await?;
     Ok(answers)
 }
 
@@ -211,6 +229,7 @@ fn may_leave_unsent(cause: &Cause) -> bool {
         | Cause::DeadlineOver
         | Cause::LeaseOver
         | Cause::Cancel
-        | Cause::Reschedule { .. } => false,
+        | Cause::Reschedule { .. }
+        | Cause::Report(_) => false,
     }
 }

@@ -1,5 +1,7 @@
 //! Who must not be mailed. Asked at acceptance and again at the gate; where the list can't be asked, nothing is sent.
 
+pub mod facts;
+
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};

@@ -14,6 +14,7 @@ mod m20261124_000004_access;
 mod m20261124_000005_rates;
 mod m20261124_000006_key_scopes;
 mod m20261124_000007_standings;
+mod m20261124_000008_events;
 
 /// The list, in order.
 pub struct Migrator;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000005_rates::Migration),
             Box::new(m20261124_000006_key_scopes::Migration),
             Box::new(m20261124_000007_standings::Migration),
+            Box::new(m20261124_000008_events::Migration),
         ]
     }
 }

@@ -5,4 +5,4 @@ mod many;
 mod one;
 mod retention;
 mod stats;
-mod world;
+pub mod world;

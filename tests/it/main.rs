@@ -13,6 +13,7 @@ mod api;
 mod conformance;
 mod control;
 mod database;
+mod events;
 mod fairness;
 mod groups;
 mod harness;

@@ -11,6 +11,7 @@ pub mod patience;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod webhook;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

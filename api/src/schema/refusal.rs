@@ -64,9 +64,8 @@ impl From<Refusal> for UserError {
             Refusal::NotFound => UserErrorCode::NotFound,
             Refusal::Stale | Refusal::NotWaiting(_) => UserErrorCode::Conflict,
             Refusal::NotCancellable(_) => UserErrorCode::NotCancellable,
-            Refusal::NotRetryable(_) | Refusal::Unconfirmed | Refusal::StillSuppressed | Refusal::DeadlineOver => {
-                UserErrorCode::NotRetryable
-            }
+            Refusal::NotRetryable(_) | Refusal::Rejected | Refusal::Unconfirmed => UserErrorCode::NotRetryable,
+            Refusal::StillSuppressed | Refusal::DeadlineOver => UserErrorCode::NotRetryable,
             Refusal::NotReschedulable(_) => UserErrorCode::NotReschedulable,
             Refusal::AfterDeadline => {
                 return Self::at(&["sendAt"], UserErrorCode::Invalid, refusal.to_string());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use entity::campaign_metrics::Metric;
 use entity::{Priority, Status, attempt, tally};
 use sea_orm::{ActiveEnum, ConnectionTrait, DatabaseTransaction, Value};
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use super::{Row, Shard};
 use crate::Context;
 use crate::batch::Batch;
 use crate::error::Result;
+use crate::metric::Counts;
 use crate::rows::Rows;
 use crate::store::{Store, execute};
 
@@ -47,7 +49,7 @@ fn update(batch: &mut Batch<'_>, ctx: &Context, changed: &[(&Row, Row)]) {
     }
     let text = "UPDATE email_queue AS q SET status = v.status, fence = v.fence, attempts = v.attempts, due_at = v.due_at, \
          lease_until = v.lease_until, resolve_at = v.resolve_at, send_at = v.send_at, cancel_requested = v.cancel_requested, \
-         acceptances = v.acceptances, last_error = v.last_error, provider_id = v.provider_id, omitted = v.omitted, \
+         acceptances = v.acceptances, heard = v.heard, rejected = v.rejected, last_error = v.last_error, provider_id = v.provider_id, omitted = v.omitted, \
          first_try_at = v.first_try_at, sent_at = v.sent_at, finished_at = v.finished_at, updated_at = $1, \
          fed_at = CASE WHEN v.rest THEN NULL ELSE q.fed_at END \
          FROM {rows} AS v WHERE q.id = v.id AND q.status = v.was AND q.fence = v.was_fence";
@@ -65,6 +67,8 @@ fn update(batch: &mut Batch<'_>, ctx: &Context, changed: &[(&Row, Row)]) {
         .time("send_at", new().map(|r| r.send_at))
         .flag("cancel_requested", new().map(|r| r.cancel_requested))
         .int("acceptances", new().map(|r| r.acceptances))
+        .flag("heard", new().map(|r| r.heard))
+        .flag("rejected", new().map(|r| r.rejected))
         .text("last_error", new().map(|r| r.last_error.clone()))
         .text("provider_id", new().map(|r| r.provider_id.clone()))
         .text("omitted", new().map(|r| r.omitted.clone()))
@@ -130,19 +134,24 @@ fn group_of(words: &str) -> String {
     words.split_whitespace().map(|word| if particular(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
-/// Adds what Mailgun accepted to this minute's count (`email_rates`).
+/// Adds what Mailgun accepted to this minute's count (`email_rates`) and to its campaign's.
 fn count_accepted(batch: &mut Batch<'_>, ctx: &Context, shard: Shard, changed: &[(&Row, Row)]) {
-    let accepted = changed.iter().filter(|(old, new)| !old.status.is_accepted() && new.status.is_accepted()).count();
-    if accepted == 0 {
+    let now = ctx.clock.now();
+    let accepted = changed.iter().filter(|(old, new)| old.acceptances == 0 && new.acceptances > 0).map(|(_, new)| new);
+    let (mut n, mut sent) = (0_i64, Counts::default());
+    for row in accepted {
+        n += 1;
+        sent.add(row.scope, row.sent_at.unwrap_or(now), Metric::Sent, 1);
+    }
+    if n == 0 {
         return;
     }
     let text = "INSERT INTO email_rates (minute, shard, n) SELECT v.minute, v.shard, v.n FROM {rows} AS v WHERE true \
                 ON CONFLICT (minute, shard) DO UPDATE SET n = email_rates.n + excluded.n";
-    let values = Rows::new()
-        .int("minute", [ctx.clock.now().timestamp().div_euclid(60)])
-        .int("shard", [shard.of(ctx)])
-        .int("n", [accepted as i64]);
+    let values =
+        Rows::new().int("minute", [now.timestamp().div_euclid(60)]).int("shard", [shard.of(ctx)]).int("n", [n]);
     batch.add(text, [], values);
+    sent.add_to(batch, shard.of(ctx));
 }
 
 /// Changes of counters, gathered while rows move and stored with them.

@@ -21,6 +21,8 @@ pub struct Row {
     pub policy: Policy,
     pub cancel_requested: bool,
     pub acceptances: i32,
+    pub heard: bool,
+    pub rejected: bool,
     pub last_error: Option<String>,
     pub provider_id: Option<String>,
     pub omitted: Option<String>,
@@ -56,6 +58,33 @@ pub enum Cause {
     Reschedule { send_at: DateTime<Utc> },
     /// Somebody knows what became of an UNCONFIRMED email.
     Resolve { sent: bool },
+    /// Mailgun reported something about it.
+    Report(Report),
+}
+
+/// An event, as far as it says where the email stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub said: Said,
+    /// When it happened, by Mailgun's clock.
+    pub at: DateTime<Utc>,
+    /// What to show as the reason; `None` where another event of the kind is the one to show.
+    pub why: Option<String>,
+}
+
+/// What an event says of where the email stands, in rising order: the highest that was said holds, whatever came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Said {
+    /// Mailgun has it.
+    Accepted,
+    /// Mailgun tries on.
+    Deferred,
+    /// Mailgun refused it after taking it: the one event that proves no acceptance.
+    Rejected,
+    /// It arrived. An open and a click say so as well.
+    Delivered,
+    Bounced,
+    Complained,
 }
 
 /// A worker's report about one claim.
@@ -135,6 +164,9 @@ pub enum Refusal {
     /// It can't be retried from this state.
     #[error("an email that is {0} can't be retried")]
     NotRetryable(Name),
+    /// Mailgun would reject it again: the same email is not taken twice.
+    #[error("Mailgun rejected it: send it anew")]
+    Rejected,
     /// It may be with Mailgun; only somebody who knows may decide.
     #[error("it may be with Mailgun: use resolveEmail to say whether it was sent")]
     Unconfirmed,

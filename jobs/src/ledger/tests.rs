@@ -7,7 +7,7 @@ use entity::{Policy, Priority, Status};
 use uuid::Uuid;
 
 use super::transition::step;
-use super::{Cause, Effect, Facts, Handed, Refusal, Row, Settlement};
+use super::{Cause, Effect, Facts, Handed, Refusal, Report, Row, Said, Settlement};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -43,6 +43,8 @@ fn row(status: Status) -> Row {
         policy: if status == Status::Unconfirmed { Policy::Resend } else { Policy::Verify },
         cancel_requested: false,
         acceptances: i32::from(status.is_accepted()),
+        heard: false,
+        rejected: false,
         last_error: None,
         provider_id: None,
         omitted: None,
@@ -61,6 +63,10 @@ fn report(fence: i32, handed: Handed) -> Cause {
         started_at: now(),
         finished_at: now(),
     })
+}
+
+fn said(said: Said) -> Cause {
+    Cause::Report(Report { said, at: now(), why: None })
 }
 
 fn causes() -> Vec<(&'static str, Cause)> {
@@ -88,6 +94,12 @@ fn causes() -> Vec<(&'static str, Cause)> {
         ("reschedule", Cause::Reschedule { send_at: later }),
         ("resolve, sent", Cause::Resolve { sent: true }),
         ("resolve, not sent", Cause::Resolve { sent: false }),
+        ("said accepted", said(Said::Accepted)),
+        ("said deferred", said(Said::Deferred)),
+        ("said rejected", said(Said::Rejected)),
+        ("said delivered", said(Said::Delivered)),
+        ("said bounced", said(Said::Bounced)),
+        ("said complained", said(Said::Complained)),
     ]
 }
 
@@ -199,4 +211,53 @@ fn an_email_is_not_moved_past_its_deadline() {
         assert_eq!(step(&mut row, &to(ends), &facts()), Err(Refusal::AfterDeadline));
         assert_eq!(step(&mut row, &to(ends - TimeDelta::minutes(1)), &facts()), Ok(Effect::Moved));
     }
+}
+
+/// Where an email ends, of these causes in this order, and how often it counts as accepted.
+fn end(from: Status, causes: &[Cause]) -> (Status, i32) {
+    let mut row = row(from);
+    for cause in causes {
+        let _ = step(&mut row, cause, &facts());
+    }
+    (row.status, row.acceptances)
+}
+
+#[test]
+fn an_event_proves_the_acceptance_that_the_report_of_its_hand_over_speaks_of() {
+    let sent = || report(2, Handed::Sent { provider_id: "id".into() });
+    for causes in [
+        [sent(), said(Said::Accepted), said(Said::Delivered)],
+        [said(Said::Accepted), sent(), said(Said::Delivered)],
+        [said(Said::Delivered), said(Said::Accepted), sent()],
+    ] {
+        assert_eq!(end(Status::Sending, &causes), (Status::Delivered, 1), "{causes:?}");
+    }
+    let again = [said(Said::Accepted), sent(), sent()];
+    assert_eq!(end(Status::Sending, &again), (Status::Sent, 2), "a second hand-over is a double");
+    let known = [Cause::Resolve { sent: true }, sent()];
+    assert_eq!(end(Status::Unconfirmed, &known), (Status::Sent, 1), "a person's word is no hand-over either");
+}
+
+#[test]
+fn a_rejection_reads_failed_until_something_better_is_heard_and_is_not_sent_again() {
+    let sent = || report(2, Handed::Sent { provider_id: "id".into() });
+    for (causes, expected) in [
+        (vec![sent(), said(Said::Rejected)], (Status::Failed, 1)),
+        (vec![said(Said::Rejected), sent()], (Status::Failed, 1)),
+        (vec![said(Said::Deferred), said(Said::Rejected)], (Status::Failed, 1)),
+        (vec![said(Said::Rejected), said(Said::Deferred), sent()], (Status::Failed, 1)),
+        (vec![said(Said::Rejected)], (Status::Failed, 0)),
+        (vec![said(Said::Rejected), report(2, Handed::Unconfirmed { why: "words".into() })], (Status::Failed, 0)),
+        (vec![said(Said::Rejected), said(Said::Delivered), sent()], (Status::Delivered, 1)),
+        (vec![sent(), said(Said::Delivered), said(Said::Rejected)], (Status::Delivered, 1)),
+    ] {
+        assert_eq!(end(Status::Sending, &causes), expected, "{causes:?}");
+        assert_eq!(end(Status::Sending, &[causes, vec![Cause::Retry]].concat()), expected, "it is not retried");
+    }
+    let ended = [said(Said::Rejected), said(Said::Deferred)];
+    assert_eq!(end(Status::Cancelled, &ended[..1]), (Status::Cancelled, 0), "a rejection alone proves nothing");
+    assert_eq!(end(Status::Cancelled, &ended), (Status::Failed, 1));
+    let mut row = row(Status::Suppressed);
+    step(&mut row, &said(Said::Rejected), &facts()).unwrap();
+    assert_eq!(step(&mut row, &Cause::Retry, &facts()), Err(Refusal::Rejected));
 }

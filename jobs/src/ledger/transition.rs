@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use entity::{Outcome, Policy, Status};
 
+use super::join;
 use super::terms::{Cause, Effect, Facts, Handed, Name, Refusal, Row, Settlement};
 
 /// Lets `cause` happen to `row`. The row is changed only when the answer is `Ok`.
@@ -71,7 +72,7 @@ pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refus
         },
         Cause::Resolve { sent } => match row.status {
             Status::Unconfirmed if *sent => {
-                accepted(row, None, now);
+                join::known_to_be_sent(row, now);
                 Ok(Effect::Moved)
             }
             Status::Unconfirmed => {
@@ -80,6 +81,7 @@ pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refus
             }
             other => Err(Refusal::NotUnconfirmed(Name(other))),
         },
+        Cause::Report(report) => Ok(join::report(row, report, now)),
     }
 }
 
@@ -92,21 +94,13 @@ fn end_waiting(row: &mut Row, end: Status, why: &str, now: DateTime<Utc>) -> Res
     Ok(Effect::Moved)
 }
 
-fn finish(row: &mut Row, end: Status, why: Option<String>, now: DateTime<Utc>) {
+pub(super) fn finish(row: &mut Row, end: Status, why: Option<String>, now: DateTime<Utc>) {
     row.status = end;
     row.due_at = None;
     row.lease_until = None;
     row.resolve_at = None;
     row.last_error = why;
     row.finished_at = Some(now);
-}
-
-/// Mailgun has it: proven, from whatever state.
-fn accepted(row: &mut Row, provider_id: Option<String>, now: DateTime<Utc>) {
-    finish(row, Status::Sent, None, now);
-    row.acceptances += 1;
-    row.sent_at = Some(now);
-    row.provider_id = provider_id.or(row.provider_id.take());
 }
 
 /// Perhaps with Mailgun. An unknown outcome spends a try; with the tries spent RESEND waits for proof like VERIFY.
@@ -165,7 +159,7 @@ fn leave_unsent(row: &mut Row, due_at: DateTime<Utc>, spend: Spend, facts: &Fact
 
 fn settle(row: &mut Row, report: &Settlement, facts: &Facts) -> Result<Effect, Refusal> {
     if let Handed::Sent { provider_id } = &report.handed {
-        return Ok(evidence(row, provider_id, facts));
+        return Ok(join::handed_over(row, provider_id, facts.now));
     }
     let own = report.doubtful_lease.is_none_or(|until| row.lease_until == Some(until));
     let current = report.fence == row.fence && own;
@@ -178,16 +172,6 @@ fn settle(row: &mut Row, report: &Settlement, facts: &Facts) -> Result<Effect, R
         Status::Unconfirmed if current => Ok(report_from_unconfirmed(row, &report.handed, facts)),
         _ => Err(Refusal::Stale),
     }
-}
-
-/// A 200 for any claim proves acceptance, in whatever state the email is found; a second one is a double.
-fn evidence(row: &mut Row, provider_id: &str, facts: &Facts) -> Effect {
-    if row.status.is_accepted() {
-        row.acceptances += 1;
-        return Effect::Noted;
-    }
-    accepted(row, Some(provider_id.to_owned()), facts.now);
-    Effect::Moved
 }
 
 fn report_from_sending(row: &mut Row, handed: &Handed, facts: &Facts) {
@@ -239,6 +223,7 @@ fn report_from_unconfirmed(row: &mut Row, handed: &Handed, facts: &Facts) -> Eff
 
 fn retry(row: &mut Row, facts: &Facts) -> Result<Effect, Refusal> {
     match row.status {
+        Status::Failed | Status::Suppressed if row.rejected => return Err(Refusal::Rejected),
         Status::Failed => {}
         Status::Suppressed if facts.suppressed.is_none() => {}
         Status::Suppressed => return Err(Refusal::StillSuppressed),
@@ -306,6 +291,7 @@ pub fn attempt(
         | Cause::Cancel
         | Cause::Retry
         | Cause::Reschedule { .. }
-        | Cause::Resolve { .. } => None,
+        | Cause::Resolve { .. }
+        | Cause::Report(_) => None,
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use entity::campaign_metrics::Metric;
 use entity::{Outcome, Status};
 use sea_orm::{ActiveEnum, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use super::{COLUMNS, Handed, Move, Shard};
 use crate::Context;
 use crate::error::Result;
 use crate::ledger::Cause;
+use crate::metric;
 use crate::rows::Rows;
 use crate::store::rows;
 
@@ -90,6 +92,9 @@ pub async fn sent(tx: &DatabaseTransaction, ctx: &Context, moves: &[Move]) -> Re
            SELECT m.id, m.fence, $3, m.http_status, m.started_at, m.finished_at FROM moved m), \
          rated AS (INSERT INTO email_rates (minute, shard, n) SELECT $2, $4, count(*) FROM moved HAVING count(*) > 0 \
            ON CONFLICT (minute, shard) DO UPDATE SET n = email_rates.n + excluded.n), \
+         counted AS (INSERT INTO campaign_delivery_metrics (scope, hour, metric, shard, n) \
+           SELECT m.scope, $7, $8, $4, count(*) FROM moved m GROUP BY m.scope ORDER BY m.scope \
+           ON CONFLICT (scope, hour, metric, shard) DO UPDATE SET n = campaign_delivery_metrics.n + excluded.n), \
          tallied AS ({}) \
          SELECT id, fence::int4 AS fence FROM moved",
         tally("$5", "$6")
@@ -102,6 +107,8 @@ pub async fn sent(tx: &DatabaseTransaction, ctx: &Context, moves: &[Move]) -> Re
         Value::from(Shard::Settle.of(ctx)),
         Value::from(Status::Sending.to_value()),
         Value::from(Status::Sent.to_value()),
+        Value::from(metric::hour(now)),
+        Value::from(Metric::Sent.to_value()),
     ];
     let given = Rows::new()
         .uuid("id", reports.iter().map(|r| r.0))

@@ -42,6 +42,8 @@ fn email(status: Status, finished: Option<i64>, why: Option<&str>) -> email::Mod
         sandbox: false,
         cancel_requested: false,
         acceptances: 0,
+        heard: false,
+        rejected: false,
         last_error: why.map(str::to_owned),
         provider_id: None,
         created_at: at(0),

@@ -38,7 +38,9 @@ async fn interrupted(world: &World, request: impl Future<Output = jobs::Result<P
         done = request => panic!("it should not have come to its end: {done:?}"),
         () = begun => {}
     }
-    drop(held);
+    if let Some(held) = held {
+        held.rollback().await.unwrap();
+    }
     // Its last transaction is rolled back in its own time: until then nobody else can take the operation.
     let tx = world.ctx.store.begin().await.unwrap();
     let lock = format!("SELECT id FROM bulk_operations {}", world.ctx.store.for_update());

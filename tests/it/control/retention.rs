@@ -118,7 +118,12 @@ async fn suppressions_that_expired_are_archived_and_no_others() {
                 reason: suppression::Reason::Bounce,
                 sandbox: true,
                 note: None,
+                bounce_type: None,
+                source: suppression::Source::Manual,
+                event_id: None,
+                occurred_at: now,
                 created_at: now,
+                updated_at: now,
                 expires_at: match i {
                     0 => None,
                     1 => Some(now + TimeDelta::days(1)),

@@ -1,6 +1,7 @@
 //! How fast the whole is, beside what the machine could do at most: emails from the API to Mailgun end to end, and in the
 //! same run the floors under them, bare POSTs and bare rows.
 
+mod events;
 mod floors;
 mod service;
 mod surface;
@@ -34,6 +35,9 @@ struct Options {
     /// Measure what the API's surface costs, and nothing else.
     #[arg(long)]
     surface_only: bool,
+    /// Measure recording so many of Mailgun's events instead, on PostgreSQL.
+    #[arg(long)]
+    events: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,6 +55,10 @@ async fn main() {
     };
     if options.surface_only {
         return surface::measure(backend).await;
+    }
+    if let Some(events) = options.events {
+        let postgres = Postgres::durable().await;
+        return events::measure(&postgres, postgres.database().await, events).await;
     }
     let postgres = match options.backend {
         Storage::Postgres => Some(Postgres::durable().await),

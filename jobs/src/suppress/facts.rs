@@ -1,0 +1,159 @@
+//! What suppresses an address and what lifts it are facts with a time; the list is what follows from them, in whatever order
+//! they came. A lift ends all that was before it, for ever: an event that comes late never suppresses again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use entity::suppression::Reason;
+use entity::suppression_fact::Model;
+use sea_orm::{ActiveEnum, DatabaseTransaction, FromQueryResult, Value};
+
+use crate::Context;
+use crate::error::Result;
+use crate::rows::Rows;
+use crate::store::{execute, rows};
+
+/// Whom an entry binds, why, and whether the sandbox alone.
+pub type Key = (String, Reason, bool);
+
+/// What stands by the facts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing<'a> {
+    /// The one that blocks, or that blocked last.
+    pub entry: &'a Model,
+    /// Since when nothing blocks any longer because it was lifted.
+    pub lifted_at: Option<DateTime<Utc>>,
+}
+
+/// What follows from the facts of one key; `None` while nothing ever suppressed it. What holds for ever stands before what
+/// passes, then the later before the earlier.
+pub fn standing(facts: &[Model]) -> Option<Standing<'_>> {
+    let lifted_at = facts.iter().filter(|fact| fact.lift).map(|fact| fact.occurred_at).max();
+    let entries = || facts.iter().filter(|fact| !fact.lift);
+    let alive = || entries().filter(|fact| lifted_at.is_none_or(|at| fact.occurred_at > at));
+    let rank = |fact: &&Model| (fact.expires_at.is_none(), fact.occurred_at, fact.id);
+    match alive().max_by_key(rank) {
+        Some(entry) => Some(Standing { entry, lifted_at: None }),
+        None => entries().max_by_key(|fact| (fact.occurred_at, fact.id)).map(|entry| Standing { entry, lifted_at }),
+    }
+}
+
+fn key(fact: &Model) -> Key {
+    (fact.target.clone(), fact.reason, fact.sandbox)
+}
+
+/// Stores facts, each once by its id, and brings the list up to date with them.
+///
+/// # Errors
+/// The database's own.
+pub async fn record(tx: &DatabaseTransaction, ctx: &Context, facts: &[Model]) -> Result<()> {
+    if facts.is_empty() {
+        return Ok(());
+    }
+    let keys: BTreeSet<Key> = facts.iter().map(key).collect();
+    lock(tx, ctx, &keys).await?;
+    insert(tx, ctx, facts).await?;
+    settle(tx, ctx, &keys).await
+}
+
+/// Forgets the facts that came from these events, whose list rows the caller brings up to date by [`record`] or [`settle`].
+pub(crate) async fn forget(tx: &DatabaseTransaction, ctx: &Context, events: &[uuid::Uuid]) -> Result<BTreeSet<Key>> {
+    let asked = || Rows::new().uuid("id", events.iter().copied());
+    let text = "SELECT f.target, f.reason, f.sandbox FROM email_suppression_facts f \
+                WHERE f.id IN (SELECT v.id FROM {rows} AS v) AND f.event_id IS NOT NULL";
+    let found = rows(tx, ctx.store.sql_rows(text, [], asked())).await?;
+    let read = |row: &sea_orm::QueryResult| {
+        Ok((row.try_get("", "target")?, row.try_get("", "reason")?, row.try_get("", "sandbox")?))
+    };
+    let keys = found.iter().map(read).collect::<Result<BTreeSet<Key>>>()?;
+    if !keys.is_empty() {
+        lock(tx, ctx, &keys).await?;
+        let text =
+            "DELETE FROM email_suppression_facts WHERE id IN (SELECT v.id FROM {rows} AS v) AND event_id IS NOT NULL";
+        execute(tx, ctx.store.sql_rows(text, [], asked())).await?;
+    }
+    Ok(keys)
+}
+
+fn of(keys: &BTreeSet<Key>) -> Rows {
+    Rows::new()
+        .text("target", keys.iter().map(|key| key.0.clone()))
+        .int("reason", keys.iter().map(|key| key.1.to_value()))
+        .flag("sandbox", keys.iter().map(|key| key.2))
+}
+
+/// Takes each key's row in the list, made where there is none: two who bring facts for a key see each other's.
+async fn lock(tx: &DatabaseTransaction, ctx: &Context, keys: &BTreeSet<Key>) -> Result<()> {
+    let now = Value::from(ctx.clock.now());
+    let text = "INSERT INTO email_suppression_list (id, target, reason, sandbox, source, occurred_at, created_at, updated_at, \
+         lifted_at) SELECT v.id, v.target, v.reason, v.sandbox, 0, $1, $1, $1, $1 FROM {rows} AS v WHERE true \
+         ORDER BY v.target, v.reason, v.sandbox \
+         ON CONFLICT (target, reason, sandbox) DO UPDATE SET updated_at = excluded.updated_at";
+    let values = of(keys).uuid("id", keys.iter().map(|_| ctx.clock.id()));
+    execute(tx, ctx.store.sql_rows(text, [now], values)).await?;
+    Ok(())
+}
+
+async fn insert(tx: &DatabaseTransaction, ctx: &Context, facts: &[Model]) -> Result<()> {
+    let text = "INSERT INTO email_suppression_facts (id, target, reason, sandbox, lift, occurred_at, recorded_at, expires_at, \
+         bounce_type, source, note, event_id) SELECT v.id, v.target, v.reason, v.sandbox, v.lift, v.occurred_at, \
+         v.recorded_at, v.expires_at, v.bounce_type, v.source, v.note, v.event_id FROM {rows} AS v WHERE true \
+         ON CONFLICT (id) DO NOTHING";
+    let values = Rows::new()
+        .uuid("id", facts.iter().map(|f| f.id))
+        .text("target", facts.iter().map(|f| f.target.clone()))
+        .int("reason", facts.iter().map(|f| f.reason.to_value()))
+        .flag("sandbox", facts.iter().map(|f| f.sandbox))
+        .flag("lift", facts.iter().map(|f| f.lift))
+        .time("occurred_at", facts.iter().map(|f| f.occurred_at))
+        .time("recorded_at", facts.iter().map(|f| f.recorded_at))
+        .time("expires_at", facts.iter().map(|f| f.expires_at))
+        .maybe_int("bounce_type", facts.iter().map(|f| f.bounce_type.map(|kind| kind.to_value().into())))
+        .int("source", facts.iter().map(|f| f.source.to_value()))
+        .text("note", facts.iter().map(|f| f.note.clone()))
+        .uuid("event_id", facts.iter().map(|f| f.event_id));
+    execute(tx, ctx.store.sql_rows(text, [], values)).await?;
+    Ok(())
+}
+
+/// Writes what stands into the list's rows, which this transaction holds. A row for which nothing stands goes.
+pub(crate) async fn settle(tx: &DatabaseTransaction, ctx: &Context, keys: &BTreeSet<Key>) -> Result<()> {
+    let text = "SELECT f.* FROM email_suppression_facts f JOIN {rows} AS v \
+                ON f.target = v.target AND f.reason = v.reason AND f.sandbox = v.sandbox";
+    let mut known: BTreeMap<Key, Vec<Model>> = BTreeMap::new();
+    for row in rows(tx, ctx.store.sql_rows(text, [], of(keys))).await? {
+        let fact = Model::from_query_result(&row, "")?;
+        known.entry(key(&fact)).or_default().push(fact);
+    }
+    let stand: Vec<(&Key, Standing<'_>)> =
+        keys.iter().filter_map(|key| Some((key, standing(known.get(key)?)?))).collect();
+    let gone: BTreeSet<Key> = keys.iter().filter(|key| !stand.iter().any(|(k, _)| k == key)).cloned().collect();
+    if !gone.is_empty() {
+        let text = "DELETE FROM email_suppression_list WHERE id IN (SELECT s.id FROM email_suppression_list s \
+             JOIN {rows} AS v ON s.target = v.target AND s.reason = v.reason AND s.sandbox = v.sandbox)";
+        execute(tx, ctx.store.sql_rows(text, [], of(&gone))).await?;
+    }
+    if stand.is_empty() {
+        return Ok(());
+    }
+    // What an archived row was archived for is over when something else stands.
+    let text = "UPDATE email_suppression_list AS s SET note = v.note, bounce_type = v.bounce_type, source = v.source, \
+         event_id = v.event_id, occurred_at = v.occurred_at, expires_at = v.expires_at, lifted_at = v.lifted_at, \
+         archived_at = CASE WHEN s.occurred_at IS NOT DISTINCT FROM v.occurred_at \
+           AND s.expires_at IS NOT DISTINCT FROM v.expires_at THEN s.archived_at END \
+         FROM {rows} AS v WHERE s.target = v.target AND s.reason = v.reason AND s.sandbox = v.sandbox";
+    let entries = || stand.iter().map(|(_, standing)| standing.entry);
+    let values = Rows::new()
+        .text("target", stand.iter().map(|(key, _)| key.0.clone()))
+        .int("reason", stand.iter().map(|(key, _)| key.1.to_value()))
+        .flag("sandbox", stand.iter().map(|(key, _)| key.2))
+        .text("note", entries().map(|e| e.note.clone()))
+        .maybe_int("bounce_type", entries().map(|e| e.bounce_type.map(|kind| kind.to_value().into())))
+        .int("source", entries().map(|e| e.source.to_value()))
+        .uuid("event_id", entries().map(|e| e.event_id))
+        .time("occurred_at", entries().map(|e| e.occurred_at))
+        .time("expires_at", entries().map(|e| e.expires_at))
+        .time("lifted_at", stand.iter().map(|(_, standing)| standing.lifted_at));
+    execute(tx, ctx.store.sql_rows(text, [], values)).await?;
+    Ok(())
+}
