@@ -23,7 +23,8 @@ async fn interrupted(world: &World, request: impl Future<Output = jobs::Result<P
     let held = match store.dialect() {
         Dialect::Postgres => {
             let tx = store.begin().await.unwrap();
-            let of_second = "SELECT id FROM email_queue ORDER BY id LIMIT 1 OFFSET 700 FOR UPDATE";
+            let of_second = "SELECT id FROM email_queue WHERE id = \
+                             (SELECT id FROM email_queue ORDER BY id LIMIT 1 OFFSET 700) FOR UPDATE";
             tx.execute_raw(store.sql(of_second, [])).await.unwrap();
             Some(tx)
         }
