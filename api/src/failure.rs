@@ -40,6 +40,9 @@ pub enum Failure {
     /// Something of the machine failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// The sandbox was to call somebody else.
+    #[error("{0}")]
+    Sandbox(#[from] crate::sandbox::OutsideThisMachine),
     /// There is no such key.
     #[error("no API key has the id or prefix {0:?}; `mailmind key list` shows them")]
     NoSuchKey(String),

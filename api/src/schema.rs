@@ -66,6 +66,12 @@ pub fn build(ctx: &Arc<Context>) -> Schema {
     loader::register(builder(), ctx).finish()
 }
 
+/// The same roots and loaders without our limits and codes: what [`build`] is measured beside.
+pub fn bare(ctx: &Arc<Context>) -> Schema {
+    let builder = Schema::build(Query::default(), Mutation::default(), Subscription::default());
+    loader::register(builder.register_output_type::<node::Node>(), ctx).finish()
+}
+
 /// The schema as a text, the same for the same schema whatever the order of the code.
 pub fn sdl() -> String {
     let options = SDLExportOptions::new()

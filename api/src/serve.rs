@@ -146,8 +146,9 @@ pub async fn sandbox(config: &Config) -> Result<(), Failure> {
     let life = Lifecycle::under_signals()?;
     let listener = listen(config.listen).await?;
     let key = config.mailgun_key().unwrap_or_else(|| SecretString::from(sandboxed::KEY));
+    let signing_key = config.mailgun_webhook_signing_key.clone().unwrap_or_else(|| sandboxed::SIGNING_KEY.into());
     println!("a Mailgun that delivers nothing listens on http://{}", listener.local_addr()?);
-    Ok(sandboxed::of(key).serve(listener, life.soft.clone()).await?)
+    Ok(sandboxed::of(key, signing_key)?.serve(listener, life.soft.clone()).await?)
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {

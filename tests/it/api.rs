@@ -72,7 +72,7 @@ fn mailmind(args: &[&str], data: &Scratch, database: &Database) -> Launch {
 }
 
 /// Where a process says that it listens.
-async fn address(process: &Process) -> String {
+pub async fn address(process: &Process) -> String {
     let line = process.await_line("listens on http://", SOON).await;
     line[line.find("http://").unwrap()..].to_owned()
 }

@@ -24,5 +24,6 @@ mod outage;
 mod processes;
 mod races;
 mod redis;
+mod sandbox;
 mod send;
 mod usual;

@@ -145,19 +145,23 @@ impl Email {
     }
 
     /// Why it waits although it is due, in words; null when nothing holds it.
-    async fn held_by(&self, ctx: &Context<'_>) -> Result<Option<Words>, Fault> {
-        match self.leave(ctx).await? {
-            Some(Leave::Held { why, .. }) => Ok(Some(Words(why))),
-            Some(Leave::Open | Leave::Probe(_)) | None => Ok(None),
+    async fn held_by(&self, ctx: &Context<'_>) -> Option<Result<Words, Fault>> {
+        match self.leave(ctx).await.transpose()? {
+            Ok(Leave::Held { why, .. }) => Some(Ok(Words(why))),
+            Ok(Leave::Open | Leave::Probe(_)) => None,
+            Err(fault) => Some(Err(fault)),
         }
     }
 
     /// When it may go next: its send time, the end of a wait between tries, or the end of what holds it. Null when that is
     /// not known, or when it no longer waits.
-    async fn due_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>, Fault> {
-        match self.leave(ctx).await? {
-            Some(Leave::Held { until, .. }) => Ok(until),
-            Some(Leave::Open | Leave::Probe(_)) | None => Ok(self.row.due_at.filter(|_| self.row.status.is_waiting())),
+    async fn due_at(&self, ctx: &Context<'_>) -> Option<Result<DateTime<Utc>, Fault>> {
+        match self.leave(ctx).await {
+            Ok(Some(Leave::Held { until, .. })) => until.map(Ok),
+            Ok(Some(Leave::Open | Leave::Probe(_)) | None) => {
+                self.row.due_at.filter(|_| self.row.status.is_waiting()).map(Ok)
+            }
+            Err(fault) => Some(Err(fault)),
         }
     }
 

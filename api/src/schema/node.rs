@@ -74,12 +74,8 @@ pub struct NodeQueries;
 impl NodeQueries {
     /// The thing with this id; null when there is none. An API key other than your own needs ADMIN. Requires the scope READ.
     #[graphql(guard = "Needs(ApiScope::Read)")]
-    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Option<Node>, Fault> {
-        if let Some(key) = Kind::ApiKey.read(&id) {
-            return Ok(api_keys(ctx, vec![key]).await?.remove(&key));
-        }
-        let Some(id) = Kind::Email.read(&id) else { return Ok(None) };
-        Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Option<Result<Node, Fault>> {
+        one(ctx, &id).await.transpose()
     }
 
     /// The things with these ids, each at its id's place; null where there is none. At most 100. API keys other than your own
@@ -115,6 +111,14 @@ async fn api_keys(ctx: &Context<'_>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Nod
     }
     let found = keys::with_ids(&ctx.app()?.ctx.store, ids).await.map_err(jobs::Error::from)?;
     Ok(found.into_iter().map(|key| (key.id, Node::ApiKey(key.into()))).collect())
+}
+
+async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
+    if let Some(key) = Kind::ApiKey.read(id) {
+        return Ok(api_keys(ctx, vec![key]).await?.remove(&key));
+    }
+    let Some(id) = Kind::Email.read(id) else { return Ok(None) };
+    Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))
 }
 
 fn email(row: entity::email::Model) -> Node {

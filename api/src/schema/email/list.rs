@@ -5,6 +5,7 @@ use entity::ApiScope;
 use jobs::filter::{Filter, Order};
 use jobs::find;
 use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 use super::{Email, EmailFilter};
 use crate::schema::asked::Asked;
@@ -79,6 +80,10 @@ impl EmailTotals {
     }
 }
 
+async fn by_id(ctx: &Context<'_>, id: Uuid) -> Result<Option<Email>, Fault> {
+    Ok(find::email(&ctx.app()?.ctx, id).await?.map(Email::new))
+}
+
 /// Emails by id and by filter.
 #[derive(Default)]
 pub struct EmailQueries;
@@ -87,9 +92,8 @@ pub struct EmailQueries;
 impl EmailQueries {
     /// The email with this id; null when there is none. Requires the scope READ.
     #[graphql(guard = "Needs(ApiScope::Read)")]
-    async fn email(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Option<Email>, Fault> {
-        let Some(id) = Kind::Email.read(&id) else { return Ok(None) };
-        Ok(find::email(&ctx.app()?.ctx, id).await?.map(Email::new))
+    async fn email(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Option<Result<Email, Fault>> {
+        by_id(ctx, Kind::Email.read(&id)?).await.transpose()
     }
 
     /// Emails, the newest first unless asked otherwise. 25 at a time unless asked otherwise, 100 at most. A page takes as long

@@ -3,11 +3,12 @@
 
 mod floors;
 mod service;
+mod surface;
 mod usage;
 
 use clap::{Parser, ValueEnum};
 use tests::client::http;
-use tests::database::{Database, Postgres};
+use tests::database::{Backend, Database, Postgres};
 use tests::patience::SOON;
 use tests::process::{Launch, Process};
 
@@ -30,6 +31,9 @@ struct Options {
     /// Measure the floors alone, without the service.
     #[arg(long)]
     floors_only: bool,
+    /// Measure what the API's surface costs, and nothing else.
+    #[arg(long)]
+    surface_only: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,6 +45,13 @@ enum Storage {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
+    let backend = match options.backend {
+        Storage::Postgres => Backend::Postgres,
+        Storage::Sqlite => Backend::Sqlite,
+    };
+    if options.surface_only {
+        return surface::measure(backend).await;
+    }
     let postgres = match options.backend {
         Storage::Postgres => Some(Postgres::durable().await),
         Storage::Sqlite => None,
@@ -54,6 +65,7 @@ async fn main() {
     let service = Service::start(&options, database(postgres.as_ref()).await, postgres, &fake).await;
     let rate = service.measure(&options, &fake).await;
     println!("end to end / bare POSTs: {:.2}", rate / posts);
+    surface::measure(backend).await;
 }
 
 async fn database(postgres: Option<&Postgres>) -> Database {
