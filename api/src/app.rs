@@ -5,6 +5,8 @@ use std::sync::Arc;
 use jobs::Context;
 use jobs::accept::Accept;
 use jobs::engine::{Engine, Health};
+use jobs::live::Live;
+use jobs::stats::QueueStats;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::RwLock;
 
@@ -23,6 +25,8 @@ pub struct Parts {
     pub engine: RwLock<Option<Engine>>,
     pub doorkeeper: Doorkeeper,
     pub schema: Schema,
+    /// How the queue stands, for those who follow it.
+    pub queue: Live<QueueStats>,
     pub metrics: Option<PrometheusHandle>,
     /// This process hands emails over itself.
     pub works: bool,

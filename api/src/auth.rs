@@ -1,42 +1,43 @@
-//! Who asks: a bearer key is looked up by its hash, and what was found is remembered for a few seconds. Without a key nothing
-//! is answered but how the process lives.
+//! Who asks, and what they may do: by an API key, looked up by its hash, or by a token that somebody signed whom the
+//! configuration trusts. Without either nothing is answered but how the process lives.
 
+mod command;
+mod doorkeeper;
+mod form;
+mod guesses;
+mod jwt;
 pub mod keys;
+mod memory;
+mod network;
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use entity::{ApiScopes, api_key};
-use jobs::Context;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use entity::{ApiScope, ApiScopes};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::transport::refused;
+use crate::schema::Fault;
+use crate::transport::{refused, routes};
+
+pub use command::{Expiry, execute, from, scope};
+pub use doorkeeper::Doorkeeper;
+pub use jwt::{TokenError, Tokens};
+pub use network::{Networks, Proxies};
 
 /// The id that ADMIN_API_KEY goes by, in no row: the same in every process and after every restart, so that idempotency keys
 /// used with it stay bound.
 pub const ADMIN: Uuid = Uuid::from_u128(1);
 
-/// For how long a look-up is remembered; a revoked key may open the door this much longer.
-const REMEMBERED: Duration = Duration::from_secs(5);
-/// More look-ups than this are not remembered: somebody is guessing.
-const MOST_REMEMBERED: usize = 10_000;
-
 /// Who asks, and what they may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// The key's id, or [`ADMIN`].
+    /// The key's id, or [`ADMIN`], or what stands for the subject of a token.
     pub key: Uuid,
     /// What they may do.
     pub scopes: ApiScopes,
@@ -47,6 +48,11 @@ pub struct Principal {
 impl Principal {
     /// The holder of ADMIN_API_KEY.
     pub const ADMIN: Principal = Principal { key: ADMIN, scopes: ApiScopes::ADMIN, expires_at: None };
+
+    /// Whether addresses are shown to them in full, and contents at all.
+    pub fn sees_addresses(&self) -> bool {
+        self.scopes.see_addresses()
+    }
 }
 
 /// Why somebody is not let in.
@@ -58,121 +64,106 @@ pub enum Refused {
     /// It is nobody's.
     #[error("the key is not known, or no longer valid")]
     Unknown,
+    /// It is a token that does not hold.
+    #[error("{0}")]
+    Token(#[from] TokenError),
+    /// It is good, elsewhere.
+    #[error("this key may not be used from this address")]
+    Elsewhere,
+    /// Too many from this address were nobody's.
+    #[error("too many unknown keys came from this address; please try again later")]
+    Guessing {
+        /// For how long no other is looked up.
+        wait: Duration,
+    },
     /// It can't be looked up.
     #[error("keys can't be looked up at the moment")]
     Away(#[source] jobs::Error),
 }
 
-type Hash = [u8; 32];
-
-/// Opens to those with a key.
-pub struct Doorkeeper {
-    ctx: Arc<Context>,
-    admin: Option<Hash>,
-    known: Mutex<HashMap<Hash, Known>>,
-}
-
-/// What a look-up found, and until when it holds.
-#[derive(Clone, Copy)]
-struct Known {
-    principal: Option<Principal>,
-    until: Duration,
-}
-
-impl Doorkeeper {
-    /// A doorkeeper who also lets `admin` in, whatever the table says.
-    pub fn new(ctx: Arc<Context>, admin: Option<&SecretString>) -> Self {
-        let admin = admin.map(|key| hash(key.expose_secret()));
-        Self { ctx, admin, known: Mutex::default() }
-    }
-
-    /// Who it is that shows this key, from this address.
-    ///
-    /// # Errors
-    /// Why they are not let in.
-    pub async fn ask(&self, key: &str, _from: IpAddr) -> Result<Principal, Refused> {
-        let hash = hash(key);
-        // Hashes of equal length, compared in constant time: neither tells how much of a guess was right.
-        if self.admin.is_some_and(|admin| bool::from(admin.ct_eq(&hash))) {
-            return Ok(Principal::ADMIN);
-        }
-        if let Some(known) = self.remembered(&hash) {
-            return known.ok_or(Refused::Unknown);
-        }
-        let now = self.ctx.clock.now();
-        let asked = api_key::Entity::find().filter(api_key::Column::Hash.eq(hash.to_vec()));
-        let found = asked.one(self.ctx.store.read()).await.map_err(|error| Refused::Away(error.into()))?;
-        let principal = found.as_ref().filter(|key| key.valid_at(now)).map(principal);
-        self.remember(hash, principal);
-        if let Some(key) = found.filter(|_| principal.is_some()) {
-            keys::note_use(&self.ctx, key);
-        }
-        principal.ok_or(Refused::Unknown)
-    }
-
-    fn remembered(&self, hash: &Hash) -> Option<Option<Principal>> {
-        let now = self.ctx.clock.elapsed();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(hash).filter(|known| known.until > now).map(|known| known.principal)
-    }
-
-    fn remember(&self, hash: Hash, principal: Option<Principal>) {
-        let now = self.ctx.clock.elapsed();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_REMEMBERED {
-            known.retain(|_, known| known.until > now);
-        }
-        if known.len() < MOST_REMEMBERED {
-            known.insert(hash, Known { principal, until: now + REMEMBERED });
+impl Refused {
+    /// The status of an HTTP answer, and the code in a GraphQL error.
+    pub fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Refused::Nothing | Refused::Unknown | Refused::Token(_) => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
+            Refused::Elsewhere => (StatusCode::FORBIDDEN, "FORBIDDEN"),
+            Refused::Guessing { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
+            Refused::Away(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         }
     }
 }
 
-fn principal(key: &api_key::Model) -> Principal {
-    Principal { key: key.id, scopes: ApiScopes::ADMIN, expires_at: key.expires_at }
+impl IntoResponse for Refused {
+    /// RFC 6750 §3: a 401 names the scheme, and says so where a credential came and was not good.
+    fn into_response(self) -> Response {
+        if let Refused::Away(cause) = &self {
+            tracing::error!(%cause, "A key could not be looked up");
+        }
+        let (status, code) = self.status();
+        let mut answer = refused(status, code, &self.to_string());
+        match self {
+            Refused::Nothing => challenge(&mut answer, "Bearer realm=\"mailmind\""),
+            Refused::Unknown | Refused::Token(_) => {
+                challenge(&mut answer, "Bearer realm=\"mailmind\", error=\"invalid_token\"");
+            }
+            Refused::Guessing { wait } => {
+                answer.headers_mut().insert(header::RETRY_AFTER, (wait.as_secs() + 1).into());
+            }
+            Refused::Elsewhere | Refused::Away(_) => {}
+        }
+        answer
+    }
 }
 
-/// What a key is stored and looked up by.
-pub fn hash(key: &str) -> Hash {
-    Sha256::digest(key.as_bytes()).into()
+fn challenge(answer: &mut Response, text: &'static str) {
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(text));
 }
 
-/// Lets a request through that carries a key, with its [`Principal`].
+/// What stands before a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Anybody may come in.
+    Open,
+    /// A credential is needed; what it allows is asked further in, field by field.
+    Credential,
+    /// A credential with this scope is needed.
+    Scope(ApiScope),
+}
+
+/// Lets a request through that may pass the door of its path, with its [`Principal`] where one is needed.
 pub async fn guard(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    path: Option<MatchedPath>,
     mut request: Request,
     next: Next,
 ) -> Response {
+    let needed = match routes::door(request.method(), path.as_ref().map(MatchedPath::as_str)) {
+        Door::Open => return next.run(request).await,
+        Door::Credential => None,
+        Door::Scope(scope) => Some(scope),
+    };
     let asked = match bearer(request.headers()) {
-        Some(key) => app.doorkeeper.ask(key, peer.ip()).await,
+        Some(credential) => {
+            let from = app.doorkeeper.address(peer.ip(), request.headers());
+            app.doorkeeper.ask(credential, from).await
+        }
         None => Err(Refused::Nothing),
     };
-    match asked {
-        Ok(principal) => {
+    match (asked, needed) {
+        (Err(refusal), _) => refusal.into_response(),
+        (Ok(principal), Some(scope)) if !principal.scopes.allow(scope) => {
+            refused(StatusCode::FORBIDDEN, "FORBIDDEN", &Fault::Forbidden(scope).to_string())
+        }
+        (Ok(principal), _) => {
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        Err(refusal) => refuse(&refusal),
     }
 }
 
-/// The answer to somebody who is not let in.
-fn refuse(refusal: &Refused) -> Response {
-    match refusal {
-        Refused::Nothing | Refused::Unknown => {
-            let headers = [(header::WWW_AUTHENTICATE, "Bearer realm=\"mailmind\"")];
-            let answer = refused(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", &refusal.to_string());
-            (headers, answer).into_response()
-        }
-        Refused::Away(cause) => {
-            tracing::error!(%cause, "A key could not be looked up");
-            refused(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", &refusal.to_string())
-        }
-    }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The bearer credential of a request.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()).filter(|key| !key.is_empty())
 }

@@ -36,6 +36,7 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
         Finding { name: "config", said: Ok(format!("would listen on {}", setup.listen)) },
         Finding { name: "mode", said: Ok(mode(&setup.mode)) },
         Finding { name: "keys", said: setup.keys.look().map(str::to_owned).map_err(|error| error.to_string()) },
+        Finding { name: "jwt", said: Ok(tokens(&setup, config)) },
         Finding { name: "database", said: database(&setup).await },
         Finding { name: "redis", said: redis(setup.redis.as_ref()).await },
         Finding { name: "mailgun", said: mailgun(&setup).await },
@@ -62,6 +63,15 @@ fn mode(mode: &Mode) -> String {
             "sandbox, as MAILGUN_API_BASE asks: nothing would be delivered".to_owned()
         }
         Mode::Live { base, .. } => format!("live: emails would go to Mailgun at {base}"),
+    }
+}
+
+fn tokens(setup: &Setup, config: &Config) -> String {
+    match &setup.tokens {
+        None => "not configured: API keys alone open the door".to_owned(),
+        Some(tokens) => {
+            format!("tokens signed by {} for the audience {}", tokens.algorithm(), config.jwt_audience.trim())
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use entity::ApiScope;
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -46,12 +47,8 @@ pub enum Command {
 #[derive(Subcommand, Debug)]
 pub enum Key {
     /// Make a key and print it, this once.
-    Create {
-        /// Who or what it is for.
-        #[arg(long, default_value = "unnamed")]
-        name: String,
-    },
-    /// Print all keys by id, prefix, name and state.
+    Create(NewKeyArgs),
+    /// Print all keys: id, prefix, scopes, state, addresses, last use, name.
     List,
     /// End a key. Processes that know it take it for a few seconds more.
     Revoke {
@@ -60,6 +57,25 @@ pub enum Key {
     },
     /// Make a keyring for CONTENT_KEYRING and print it.
     Content,
+}
+
+/// A key to make.
+#[derive(clap::Args, Debug)]
+pub struct NewKeyArgs {
+    /// Who or what it is for.
+    #[arg(long, default_value = "unnamed", value_parser = auth::keys::name)]
+    pub name: String,
+    /// What its holder may do: `read`, `send`, `manage` (includes read) or `admin` (includes all). May be given several
+    /// times, or with commas between. What an application needs that sends and looks after its emails is the default.
+    #[arg(long, value_delimiter = ',', default_value = "send,read", value_parser = auth::scope)]
+    pub scope: Vec<ApiScope>,
+    /// When it ends: after a time span (`90d`), or at a day (`2027-01-01`, UTC) or a time. Without it, when it is revoked.
+    #[arg(long, value_parser = auth::Expiry::parse)]
+    pub expires: Option<auth::Expiry>,
+    /// From which address or network (`10.0.0.0/8`) it may be used. May be given several times, or with commas between.
+    /// Without it, from anywhere.
+    #[arg(long, value_delimiter = ',', value_parser = auth::from)]
+    pub from: Vec<String>,
 }
 
 impl Cli {
@@ -107,7 +123,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Work => serve::work(config.check()?).await,
             Command::Migrate => serve::migrate(&config.check()?).await,
             Command::Sandbox => serve::sandbox(&config).await,
-            Command::Key(key) => auth::keys::execute(&config.check()?, key).await,
+            Command::Key(key) => auth::execute(&config.check()?, key).await,
             Command::Check => check::check(&config).await,
             Command::Schema => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! What the user sets: read from the environment, an `.env` or the command line, refused with the variable's name where it
 //! makes no sense, and parsed once into a [`Setup`] that the rest trusts.
 
+mod access;
 mod keys;
 mod mode;
 mod setup;
@@ -18,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use keys::{KeyFileError, Keys};
 pub use mode::Mode;
 pub use setup::Setup;
-pub use values::{LogFormat, domain};
+pub use values::{LogFormat, age, domain};
 
 /// Every variable. Each is also an option of the command line, which wins; an `.env` in the working directory is read too,
 /// and the environment wins over it.
@@ -85,9 +86,37 @@ pub struct Config {
     #[arg(long, env = "ADMIN_API_KEY", hide_env_values = true)]
     pub admin_api_key: Option<SecretString>,
 
+    /// The secret that tokens (JWT, HS256) are signed with, for a dashboard with a login of its own; 32 bytes at least. A token
+    /// names `sub`, `exp` (at most 24 hours ahead), `aud`, and in `scope` what it allows, such as `READ MANAGE`.
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<SecretString>,
+
+    /// The same for tokens that are signed with a private key: its public half in PEM, Ed25519 (EdDSA) or RSA (RS256). Instead
+    /// of JWT_SECRET.
+    #[arg(long, env = "JWT_PUBLIC_KEY")]
+    pub jwt_public_key: Option<String>,
+
+    /// What a token must name as its audience (`aud`).
+    #[arg(long, env = "JWT_AUDIENCE", default_value = "mailmind")]
+    pub jwt_audience: String,
+
+    /// Who must have issued a token (`iss`). Without it, whoever has the key.
+    #[arg(long, env = "JWT_ISSUER")]
+    pub jwt_issuer: Option<String>,
+
+    /// The addresses or networks of your own proxies, separated by commas: of these alone X-Forwarded-For is believed, where
+    /// it matters from where a key is used.
+    #[arg(long, env = "TRUSTED_PROXIES")]
+    pub trusted_proxies: Option<String>,
+
     /// The address under which others reach this service, for links and webhooks.
     #[arg(long, env = "PUBLIC_URL")]
     pub public_url: Option<String>,
+
+    /// Where pages come from that may open sockets to this service, separated by commas (`https://board.example.com`), besides
+    /// its own address and PUBLIC_URL.
+    #[arg(long, env = "ALLOWED_ORIGINS")]
+    pub allowed_origins: Option<String>,
 
     /// How often an email is tried in all before it is FAILED.
     #[arg(long, env = "MAILGUN_MAX_RETRIES", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=100))]

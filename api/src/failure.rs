@@ -40,9 +40,15 @@ pub enum Failure {
     /// Something of the machine failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// The sandbox was to call somebody else.
+    #[error("{0}")]
+    Sandbox(#[from] crate::sandbox::OutsideThisMachine),
     /// There is no such key.
     #[error("no API key has the id or prefix {0:?}; `mailmind key list` shows them")]
     NoSuchKey(String),
+    /// A key was to end in the past.
+    #[error("--expires names a time that is past")]
+    KeyOver,
     /// `check` found something.
     #[error("{0} of these need attention")]
     Checked(usize),
@@ -55,7 +61,7 @@ impl Failure {
     /// 2 for what the user can mend by other words, as the command line's own parser has it; else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Failure::Nonsense(_) | Failure::DotEnv(_) | Failure::NoSuchKey(_) => ExitCode::from(2),
+            Failure::Nonsense(_) | Failure::DotEnv(_) | Failure::NoSuchKey(_) | Failure::KeyOver => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

@@ -3,8 +3,9 @@
 //! `command` reads what was asked; `serve` puts a process together and takes it apart; `transport` carries requests to
 //! `schema`; `auth` says who asks; `health` says how it stands; `sandbox` stands in for Mailgun.
 
-mod app;
-mod auth;
+#[expect(missing_docs, reason = "each part is described where it is made")]
+pub mod app;
+pub mod auth;
 mod check;
 mod command;
 #[expect(missing_docs, reason = "each field of a configuration is described where the user reads it")]
@@ -17,7 +18,10 @@ pub mod sandbox;
 pub mod schema;
 mod serve;
 mod telemetry;
-mod transport;
+pub mod transport;
+
+pub use auth::Door;
+pub use transport::routes;
 
 /// The `mailmind` command: reads the arguments and the environment, and does what they ask.
 pub fn main() -> std::process::ExitCode {

@@ -9,8 +9,10 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use async_graphql::Response as Answered;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,9 +20,8 @@ use axum::routing::{MethodFilter, get, on};
 use axum::{Extension, Json, Router};
 use serde_json::{Map, Value};
 
-use crate::app::App;
 use crate::auth::Principal;
-use crate::transport::{Words, refused};
+use crate::transport::{Graphql, Words, refused};
 
 pub use operation::{OPERATIONS, Operation};
 use problem::Problem;
@@ -31,20 +32,24 @@ pub const BASE: &str = "/api/email-reliability";
 /// The id in a path, where it has one.
 type JobId = Option<Path<String>>;
 
+/// A request but for its body.
+struct Asked {
+    principal: Principal,
+    id: Option<String>,
+    headers: HeaderMap,
+}
+
 /// The paths of the table, and its description.
-pub fn router() -> Router<App> {
+pub fn router() -> Router<Arc<Graphql>> {
     let described = Router::new().route("/openapi.json", get(openapi::show));
     let paths = OPERATIONS.iter().fold(described, |router, operation| {
-        let answer = async move |State(app): State<App>,
+        let answer = async move |State(graphql): State<Arc<Graphql>>,
                                  Extension(principal): Extension<Principal>,
                                  id: JobId,
                                  headers: HeaderMap,
-                                 body: Bytes| {
-            let id = id.map(|Path(id)| id);
-            match operation.answer(app, principal, id.as_deref(), &headers, &body).await {
-                Ok(answer) => answer,
-                Err(problem) => problem.into_response(),
-            }
+                                 body: Body| {
+            let asked = Asked { principal, id: id.map(|Path(id)| id), headers };
+            operation.answer(&graphql, asked, body).await.unwrap_or_else(|refusal| refusal)
         };
         router.route(operation.path, on(operation.filter(), answer))
     });
@@ -64,20 +69,18 @@ pub async fn in_our_form(answer: Response) -> Response {
 }
 
 impl Operation {
-    async fn answer(
-        &self,
-        app: App,
-        principal: Principal,
-        id: Option<&str>,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Response, Problem> {
+    async fn answer(&self, graphql: &Graphql, asked: Asked, body: Body) -> Result<Response, Response> {
+        let Asked { principal, id, headers } = asked;
         if !principal.scopes.allow(self.scope) {
-            return Err(Problem::forbidden(self.scope));
+            return Err(Problem::forbidden(self.scope).into_response());
         }
-        let variables = self.variables(id, headers, body)?;
-        let asked = async_graphql::Request::new(self.document).variables(variables).data(principal).data(app.clone());
-        self.shape(app.schema.execute(asked).await)
+        let held = graphql.read(&headers, body, principal).await?;
+        let done = async {
+            let variables = self.variables(id.as_deref(), &headers, &held.bytes)?;
+            let request = async_graphql::Request::new(self.document).variables(variables);
+            self.shape(graphql.execute(request, principal).await)
+        };
+        done.await.map_err(IntoResponse::into_response)
     }
 
     /// What the schema answered, as this path answers it: its one field's value, in which the mistakes are gone.

@@ -8,10 +8,13 @@ mod asked;
 mod count;
 mod email;
 mod failure;
-mod fault;
+pub mod fault;
 mod guard;
 mod hold;
+mod key;
+pub mod limits;
 mod loader;
+mod mask;
 mod node;
 mod page;
 mod queue;
@@ -23,16 +26,13 @@ mod viewer;
 
 use std::sync::Arc;
 
-use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, SchemaBuilder};
+use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 use jobs::Context;
 
 pub use fault::Fault;
 
 /// The schema of a running process.
-pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
-
-/// As deep as an operation may go: what the standard introspection query needs.
-const DEEPEST: usize = 15;
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// What may be asked.
 #[derive(MergedObject, Default)]
@@ -43,6 +43,7 @@ pub struct Query(
     failure::FailureQueries,
     queue::QueueQueries,
     hold::HoldQueries,
+    key::KeyQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -53,11 +54,22 @@ pub struct Mutation(
     email::BulkMutations,
     hold::HoldMutations,
     queue::QueueMutations,
+    key::KeyMutations,
 );
+
+/// What may be followed.
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(queue::QueueSubscriptions);
 
 /// The schema over this process's context.
 pub fn build(ctx: &Arc<Context>) -> Schema {
     loader::register(builder(), ctx).finish()
+}
+
+/// The same roots and loaders without our limits and codes: what [`build`] is measured beside.
+pub fn bare(ctx: &Arc<Context>) -> Schema {
+    let builder = Schema::build(Query::default(), Mutation::default(), Subscription::default());
+    loader::register(builder.register_output_type::<node::Node>(), ctx).finish()
 }
 
 /// The schema as a text, the same for the same schema whatever the order of the code.
@@ -72,9 +84,7 @@ pub fn sdl() -> String {
     format!("{}\n", text.trim_end())
 }
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .register_output_type::<node::Node>()
-        .extension(fault::ErrorCodes)
-        .limit_depth(DEEPEST)
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    let builder = Schema::build(Query::default(), Mutation::default(), Subscription::default());
+    limits::limited(builder.register_output_type::<node::Node>().extension(fault::ErrorCodes))
 }

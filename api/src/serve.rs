@@ -22,6 +22,7 @@ use crate::auth::{self, Doorkeeper};
 use crate::config::{Config, Mode, Setup};
 use crate::failure::Failure;
 use crate::lifecycle::Lifecycle;
+use crate::transport::Graphql;
 use crate::{schema, telemetry, transport};
 
 /// How long a process waits at its start for a database that is not up yet.
@@ -33,7 +34,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Serves the API until a signal, and sends emails where `works`.
-pub async fn serve(setup: Setup, works: bool) -> Result<(), Failure> {
+pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
     let life = Lifecycle::under_signals()?;
     let metrics = telemetry::metrics();
     // First of all: where the address is taken, nothing may have begun, and no key may have been made that nobody sees.
@@ -45,13 +46,14 @@ pub async fn serve(setup: Setup, works: bool) -> Result<(), Failure> {
     let engine = start(&setup, &ctx, sandbox.as_ref(), works).await?;
     let first_key = match setup.admin_key {
         Some(_) => None,
-        None => auth::keys::create_first(&ctx.store, &ctx.clock).await?,
+        None => auth::keys::create_first(&ctx.store, &ctx.clock, ctx.settings.sandbox).await?,
     };
     let app = App::new(Parts {
         accept: engine.accept.clone(),
         engine: RwLock::new(Some(engine)),
-        doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref()),
+        doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref(), setup.tokens.take(), setup.proxies.clone()),
         schema: schema::build(&ctx),
+        queue: jobs::live::queue(&ctx),
         metrics,
         works,
         redis: setup.redis.is_some(),
@@ -68,25 +70,31 @@ pub async fn serve(setup: Setup, works: bool) -> Result<(), Failure> {
         })
     });
     banner::print(&setup, at, sandbox.as_ref(), first_key.as_ref());
-    let ended = answer(listener, &app, &life, setup.timing.shutdown).await;
+    let graphql = Graphql::new(app.clone(), setup.origins.clone(), setup.pace, life.soft.clone());
+    let ended = answer(listener, &app, &graphql, &life, setup.timing.shutdown).await;
     upkeep.into_iter().for_each(|task| task.abort());
     ended
 }
 
 /// Answers requests until a signal; then requests under way and the engine end beside each other.
-async fn answer(listener: TcpListener, app: &App, life: &Lifecycle, shutdown: Duration) -> Result<(), Failure> {
+async fn answer(
+    listener: TcpListener,
+    app: &App,
+    graphql: &Arc<Graphql>,
+    life: &Lifecycle,
+    shutdown: Duration,
+) -> Result<(), Failure> {
     let listener = listener.tap_io(|connection| {
         // An answer is one write: waiting for more to send with it would only make it late.
         let _ = connection.set_nodelay(true);
     });
     let soft = life.soft.clone();
-    let serving =
-        axum::serve(listener, transport::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(async move { soft.cancelled().await });
+    let serving = axum::serve(listener, transport::router(graphql).into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move { soft.cancelled().await });
     let serving = tokio::spawn(serving.into_future());
     life.soft.cancelled().await;
     let ending = async {
-        let drained = tokio::time::timeout(DRAIN, serving);
+        let drained = tokio::time::timeout(DRAIN, async { tokio::join!(serving, graphql.closed()) });
         let stopped = async {
             let engine = app.engine.write().await.take();
             if let Some(engine) = engine {
@@ -138,8 +146,9 @@ pub async fn sandbox(config: &Config) -> Result<(), Failure> {
     let life = Lifecycle::under_signals()?;
     let listener = listen(config.listen).await?;
     let key = config.mailgun_key().unwrap_or_else(|| SecretString::from(sandboxed::KEY));
+    let signing_key = config.mailgun_webhook_signing_key.clone().unwrap_or_else(|| sandboxed::SIGNING_KEY.into());
     println!("a Mailgun that delivers nothing listens on http://{}", listener.local_addr()?);
-    Ok(sandboxed::of(key).serve(listener, life.soft.clone()).await?)
+    Ok(sandboxed::of(key, signing_key)?.serve(listener, life.soft.clone()).await?)
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {

@@ -1,36 +1,126 @@
-//! How requests come in: which path leads where, and which need a key.
+//! How requests come in: which path leads where, and what stands before it.
 
+mod body;
+mod graphiql;
 mod http;
 mod index;
+mod media;
+mod operation;
+mod origin;
+mod parameters;
+mod refusal;
+pub mod routes;
+mod ws;
 
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::{from_fn_with_state, map_response};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_graphql::{Request as GraphqlRequest, Response as GraphqlResponse};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Extension, Json, Router};
+use entity::ApiScope;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::{auth, health, rest};
+use crate::auth::{self, Principal};
+use crate::{health, rest};
 
-/// The largest body: attachments of 10 MiB in base64, two bodies, and room for many small emails in one call.
-const MOST_BODY: usize = 32 * 1024 * 1024;
+use self::refusal::Refusal;
 
-/// Every path of the service.
-pub fn router(app: App) -> Router {
-    let behind_a_key = Router::new()
-        .route("/graphql", post(http::execute).layer(DefaultBodyLimit::max(MOST_BODY)))
-        .route("/metrics", get(health::metrics))
-        .route_layer(from_fn_with_state(app.clone(), auth::guard));
-    let rest =
-        rest::router().layer(from_fn_with_state(app.clone(), auth::guard)).layer(map_response(rest::in_our_form));
-    let open = Router::new()
+pub use origin::Origins;
+pub use ws::Pace;
+
+/// What `/graphql` is answered from, on either transport.
+pub struct Graphql {
+    app: App,
+    room: body::Room,
+    origins: Origins,
+    sockets: ws::Sockets,
+}
+
+impl Graphql {
+    /// Over this app, for pages from these places, until `stop`.
+    pub fn new(app: App, origins: Origins, pace: Pace, stop: CancellationToken) -> Arc<Self> {
+        let sockets = ws::Sockets::new(pace, stop);
+        Arc::new(Self { app, room: body::Room::default(), origins, sockets })
+    }
+
+    /// Waits until every socket is closed, which they begin when the process stops.
+    pub async fn closed(&self) {
+        self.sockets.closed().await;
+    }
+
+    /// A request with what its resolvers look for, and with introspection where the caller may have it: whoever has a key where
+    /// the API is tried out, elsewhere an ADMIN, since only people at work on a client need it.
+    fn request(&self, request: GraphqlRequest, principal: Principal) -> GraphqlRequest {
+        let request = request.data(principal).data(self.app.clone());
+        let introspects = self.app.playground || principal.scopes.allow(ApiScope::Admin);
+        if introspects { request } else { request.disable_introspection() }
+    }
+
+    /// Does one operation for this caller, in the time that one has.
+    pub async fn execute(&self, request: GraphqlRequest, principal: Principal) -> GraphqlResponse {
+        let operation = operation::Operation::of(self.request(request, principal));
+        operation.execute(self.app.schema.clone(), operation::LIMIT).await
+    }
+
+    /// Reads what this caller sends, as far as they may.
+    ///
+    /// # Errors
+    /// Why it is not read, as an answer.
+    pub async fn read(&self, headers: &HeaderMap, body: Body, principal: Principal) -> Result<body::Held, Response> {
+        let most = body::most(principal.scopes);
+        self.room.read(headers, body, most).await.map_err(IntoResponse::into_response)
+    }
+}
+
+/// Every path of the service, all behind the guard, who looks up in [`routes`] what each needs.
+pub fn router(graphql: &Arc<Graphql>) -> Router {
+    let app = graphql.app.clone();
+    let guard = from_fn_with_state(app.clone(), auth::guard);
+    let api = Router::new()
+        .route("/graphql", get(http::answer).post(http::answer).fallback(http::no_such_method))
+        .route_layer(guard.clone())
+        .route_layer(from_fn_with_state(graphql.clone(), before_the_guard))
+        .with_state(graphql.clone());
+    let pages = Router::new()
         .route("/", get(index::page))
         .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready));
-    let open = if app.playground { open.route("/graphql", get(http::playground)) } else { open };
-    open.merge(behind_a_key).merge(rest).fallback(nowhere).with_state(app)
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route_layer(guard.clone())
+        .with_state(app);
+    let rest = rest::router().layer(guard).layer(map_response(rest::in_our_form)).with_state(graphql.clone());
+    pages.merge(api).merge(rest).fallback(nowhere)
+}
+
+/// What is answered at `/graphql` without a key in the request's head: a socket says its key when it is open, a page has a field
+/// for it, and a body too large for strangers is refused by its length, while its sender still listens.
+async fn before_the_guard(
+    State(graphql): State<Arc<Graphql>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (headers, is_get) = (request.headers(), request.method() == Method::GET);
+    if is_get && headers.contains_key(header::UPGRADE) {
+        let from = graphql.app.doorkeeper.address(peer.ip(), headers);
+        return ws::upgrade(graphql, from, request).await.into_response();
+    }
+    if is_get && graphql.app.playground && request.uri().query().is_none() && media::wants_page(headers) {
+        return graphiql::page();
+    }
+    let stranger = !headers.contains_key(header::AUTHORIZATION);
+    if stranger && body::declared(headers).is_some_and(|length| length > body::OF_A_STRANGER) {
+        return Refusal::TooLarge(body::OF_A_STRANGER).into_response();
+    }
+    next.run(request).await
 }
 
 async fn nowhere() -> Response {

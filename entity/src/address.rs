@@ -153,10 +153,12 @@ impl EmailAddress {
         format!("{}@{}", self.local().to_lowercase(), self.domain())
     }
 
-    /// The address as it may stand in a log: `l***@example.com`.
+    /// The address as it may stand in a log and before a caller who may only read: `l***@example.com`. It is an address still.
     pub fn masked(&self) -> String {
-        let first = self.text.chars().next().unwrap_or('*');
-        format!("{first}***@{}", self.domain())
+        let first =
+            self.text.chars().next().filter(|first| first.is_alphanumeric()).map(String::from).unwrap_or_default();
+        let masked = format!("{first}***@{}", self.domain());
+        if masked.len() > ADDRESS_MAX { format!("*@{}", self.domain()) } else { masked }
     }
 }
 

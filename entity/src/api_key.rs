@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 
+use crate::ApiScopes;
+
 /// One key. The key itself is shown once, when it is made.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "api_keys")]
@@ -18,6 +20,10 @@ pub struct Model {
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
     pub last_used_at: Option<DateTime<Utc>>,
+    /// What its holder may do.
+    pub scopes: ApiScopes,
+    /// From which addresses and networks, separated by commas; empty means from anywhere.
+    pub allowed_addresses: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -26,6 +32,11 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
+    /// The addresses and networks that it may be used from, as texts; none means from anywhere.
+    pub fn allowed(&self) -> impl Iterator<Item = &str> {
+        self.allowed_addresses.split(',').filter(|entry| !entry.is_empty())
+    }
+
     /// It opens the door at `now`.
     pub fn valid_at(&self, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)

@@ -1,5 +1,6 @@
 //! What a caller may do: a set of scopes, kept as one small number.
 
+use sea_orm::DeriveValueType;
 use serde::{Deserialize, Serialize};
 
 /// Something that a caller may be allowed to do.
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "UPPERCASE")]
 #[repr(i32)]
 pub enum ApiScope {
-    /// Read everything but what emails say; addresses are masked for a caller who may only read.
+    /// Read everything but contents and metadata. A caller who may only read sees addresses masked.
     Read = 1,
     /// Send emails.
     Send = 2,
@@ -44,7 +45,7 @@ impl std::fmt::Display for ApiScope {
 }
 
 /// The scopes that somebody has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, DeriveValueType)]
 pub struct ApiScopes(i32);
 
 impl ApiScopes {
@@ -70,7 +71,7 @@ impl ApiScopes {
         self.0 & (enough | ApiScope::Admin as i32) != 0
     }
 
-    /// Whether addresses and contents are shown in full: to whoever may do more than read.
+    /// Whether addresses are shown in full, and contents at all: to whoever may do more than read.
     pub fn see_addresses(self) -> bool {
         [ApiScope::Send, ApiScope::Manage, ApiScope::Admin].into_iter().any(|scope| self.allow(scope))
     }

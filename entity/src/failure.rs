@@ -1,7 +1,6 @@
 //! `email_failures`: which emails stand in FAILED, and for what cause.
 //!
-//! No index of `email_queue` may mention its status (an update that touches an indexed column is several times as dear), so
-//! those few that a person looks for by it stand here, kept by the ledger in the same transaction.
+//! A person looks for the causes first, each with a count: they stand here, kept by the ledger in the same transaction.
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use entity::address::Mailbox;
 use entity::{Status, content, email};
 use futures::future::FutureExt;
@@ -20,6 +20,7 @@ pub use draft::{Checked, Complaint, Draft};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::filter::made_at;
 use crate::group::{Group, Manner};
 use contents::Contents;
 use fly::fly;
@@ -95,7 +96,8 @@ impl Accept {
     /// # Errors
     /// When the database could store none of them: the same keys may be used again.
     pub async fn take(&self, api_key: Uuid, drafts: Vec<Draft>) -> Result<Vec<Answer>> {
-        let now = self.ctx.clock.now();
+        // To the millisecond, as ids keep it: what is due now is due when it is accepted, and not a moment later.
+        let now = self.ctx.clock.now().trunc_subsecs(3);
         let mut contents = Contents::default();
         let mut checked = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -183,8 +185,11 @@ impl Accept {
             Ok(Some(serde_json::to_string(&boxes.iter().map(ToString::to_string).collect::<Vec<_>>())?))
         };
         let keys = std::iter::once(&mail.to).chain(&mail.cc).chain(&mail.bcc).map(|m| m.address.key()).collect();
+        // A time span is a span of ids ([`crate::filter`]), so the id's time is the one that is told.
+        let id = ctx.clock.id();
+        let accepted_at = made_at(id);
         let email = email::Model {
-            id: ctx.clock.id(),
+            id,
             scope,
             lane: mail.priority,
             status: if mail.send_at > now { Status::Scheduled } else { Status::Queued },
@@ -216,8 +221,8 @@ impl Accept {
             rejected: false,
             last_error: None,
             provider_id: None,
-            created_at: now,
-            updated_at: now,
+            created_at: accepted_at,
+            updated_at: accepted_at,
             first_try_at: None,
             sent_at: None,
             finished_at: None,

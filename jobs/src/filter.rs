@@ -1,11 +1,22 @@
-//! Which emails a person means: one filter for reading, counting and bulk work, rendered to SQL in one place. Its clauses come
-//! in a fixed order and an absent one is left out, so there are few texts and each meets the index that fits it.
+//! Which emails a person means: one filter for reading, counting and bulk work. Here it says what it means and by which
+//! indexes that is found; [`clauses`] and [`runs`] render it to SQL.
+//!
+//! What a page costs grows with the page, never with the emails there are. By domain, priority or QUEUED it grows besides with the
+//! campaigns that have any such, for each has its own run; and among the emails of one address what is no status and no time is
+//! asked of each.
 
-use chrono::{DateTime, TimeDelta, Utc};
+mod clauses;
+mod runs;
+#[cfg(test)]
+mod tests;
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use entity::{Priority, Status};
-use sea_orm::{ActiveEnum, Value};
+use sea_orm::ActiveEnum;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use clauses::{Clauses, Order};
 
 /// Emails that meet every part that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,61 +36,87 @@ pub struct Filter {
     pub created_until: Option<DateTime<Utc>>,
 }
 
-/// An id is made a moment after the time on its row and two processes' clocks differ a little: bounds of ids that are derived
-/// from times keep this distance, and the time itself decides.
-const SLACK: TimeDelta = TimeDelta::minutes(1);
+/// How an index finds emails: a list is read from the ends of a few ordered runs, whose ids are merged. The numbers are masks of
+/// statuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// A run for each standing; QUEUED and SENDING, which every email passes, are not among them.
+    Standings(i32),
+    /// A run for each standing of an address.
+    Address(i32),
+    /// A run for each lane, scope (campaign × sending domain) and standing that the tallies know emails of.
+    Scopes(i32),
+    /// Those under way: never more than there are slots.
+    Sending,
+}
 
-/// The FROM and WHERE of a filter over `email_queue q`, and their parameters from `$1` on.
-#[derive(Clone, Debug)]
-pub struct Clauses {
-    from: &'static str,
-    filter: String,
-    values: Vec<Value>,
+/// What a condition is about: an index that finds by it need not ask it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Address,
+    Scope,
+    Status,
+    Other,
 }
 
 impl Filter {
-    /// Its FROM and WHERE.
+    /// Its conditions, and how an index finds what meets them.
     pub fn clauses(&self) -> Clauses {
-        let failed_alone = self.statuses == [Status::Failed];
-        let mut clauses = Clauses {
-            // The failed are few among many: they are found through their own table.
-            from: if failed_alone {
-                "email_failures f JOIN email_queue q ON q.id = f.email_id"
-            } else {
-                "email_queue q"
-            },
-            filter: "true".to_owned(),
-            values: Vec::new(),
-        };
+        let mut clauses = Clauses::new(self.ways());
+        clauses.set_scopes(self.campaign, self.domain.clone(), self.priority);
         if let Some(key) = &self.address_key {
-            clauses.and("q.recipient_key = ?", key.clone());
+            clauses.set_address(key.clone());
+            clauses.add(Part::Address, "q.recipient_key = ?", key.clone());
         }
         if let Some(campaign) = self.campaign {
-            clauses.and("q.campaign_id = ?", campaign);
-        }
-        if let Some(from) = self.created_from {
-            clauses.and("q.created_at >= ?", from);
-            clauses.and("q.id >= ?", first_id(from - SLACK));
-        }
-        if let Some(until) = self.created_until {
-            clauses.and("q.created_at < ?", until);
-            clauses.and("q.id <= ?", last_id(until + SLACK));
+            clauses.add(Part::Scope, "q.campaign_id = ?", campaign);
         }
         if let Some(domain) = &self.domain {
-            clauses.and("q.scope IN (SELECT s.id FROM email_scopes s WHERE s.sending_domain = ?)", domain.clone());
+            // Asked of each row, so that no planner is tempted to begin with the domain's scopes.
+            let of_domain = "(SELECT s.sending_domain FROM email_scopes s WHERE s.id = q.scope) = ?";
+            clauses.add(Part::Scope, of_domain, domain.clone());
         }
         if let Some(lane) = self.priority {
-            clauses.and("q.lane = ?", lane.to_value());
+            clauses.add(Part::Scope, "q.lane = ?", lane.to_value());
         }
         if !self.statuses.is_empty() {
-            clauses.and("((1 << q.status) & ?) <> 0", mask(&self.statuses));
+            clauses.add(Part::Status, "((1 << q.status) & ?) <> 0", mask(&self.statuses));
         }
-        // Until it is settled an email has a due time, and there is an index of those that have one.
-        let unsettled = |status: &Status| status.is_waiting() || *status == Status::Sending;
-        if !self.statuses.is_empty() && self.statuses.iter().all(unsettled) {
-            clauses.filter.push_str(" AND q.due_at IS NOT NULL");
+        // The order of ids is that of acceptance: a time span is a span of ids.
+        if let Some(from) = self.created_from {
+            clauses.from(first_id(from));
+        }
+        if let Some(until) = self.created_until {
+            clauses.before(first_id(until));
         }
         clauses
+    }
+
+    /// None when everything is meant: that is one run, by id.
+    fn ways(&self) -> Vec<Way> {
+        let asks = |status| self.statuses.contains(&status);
+        let by_scope = self.campaign.is_some() || self.domain.is_some() || self.priority.is_some();
+        if self.statuses.is_empty() {
+            return match (&self.address_key, by_scope) {
+                (Some(_), _) => vec![Way::Address(ALL)],
+                (None, true) => vec![Way::Scopes(ALL)],
+                (None, false) => Vec::new(),
+            };
+        }
+        // What is SENDING stands among the queued, and is found there where they are asked for as well.
+        let passed = bit(Status::Queued) | bit(Status::Sending);
+        let queued = if asks(Status::Queued) { mask(&self.statuses) & passed } else { 0 };
+        let standing = mask(&self.statuses) & !passed;
+        let mut ways = match (&self.address_key, by_scope) {
+            (Some(_), _) => vec![Way::Address(standing | queued)],
+            (None, true) => vec![Way::Scopes(standing | queued)],
+            (None, false) => vec![Way::Standings(standing), Way::Scopes(queued)],
+        };
+        ways.retain(|way| !matches!(way, Way::Standings(0) | Way::Address(0) | Way::Scopes(0)));
+        if queued == 0 && asks(Status::Sending) {
+            ways.push(Way::Sending);
+        }
+        ways
     }
 
     /// The tallies alone can count it.
@@ -99,106 +136,25 @@ impl Filter {
     }
 }
 
-impl Clauses {
-    /// Adds a clause; `?` in it becomes the parameter's number.
-    pub fn and(&mut self, clause: &str, value: impl Into<Value>) -> &mut Self {
-        self.values.push(value.into());
-        self.filter.push_str(" AND ");
-        self.filter.push_str(&clause.replacen('?', &format!("${}", self.values.len()), 1));
-        self
-    }
+/// Every status's bit.
+const ALL: i32 = (1 << 13) - 1;
 
-    /// `FROM … WHERE …`.
-    pub fn text(&self) -> String {
-        format!("FROM {} WHERE {}", self.from, self.filter)
-    }
-
-    /// The parameters of [`Clauses::text`].
-    pub fn values(&self) -> Vec<Value> {
-        self.values.clone()
-    }
+fn bit(status: Status) -> i32 {
+    1 << status.to_value()
 }
 
 /// One bit for each status, so that the text is the same for any set of them.
 fn mask(statuses: &[Status]) -> i32 {
-    statuses.iter().fold(0, |mask, status| mask | 1 << status.to_value())
+    statuses.iter().fold(0, |mask, status| mask | bit(*status))
 }
 
-/// The least UUIDv7 of a time.
+/// The least UUIDv7 made at this time or later. RFC 9562, section 5.7: 48 bits of milliseconds since the epoch come first.
 pub fn first_id(at: DateTime<Utc>) -> Uuid {
-    bound(at, 0)
+    let millis = at.duration_round_up(TimeDelta::milliseconds(1)).unwrap_or(at).timestamp_millis();
+    Uuid::from_u128(u128::from(millis.clamp(0, (1 << 48) - 1) as u64) << 80)
 }
 
-/// The greatest UUIDv7 of a time.
-pub fn last_id(at: DateTime<Utc>) -> Uuid {
-    bound(at, u128::MAX >> 48)
-}
-
-/// RFC 9562, section 5.7: 48 bits of milliseconds since the epoch come first.
-fn bound(at: DateTime<Utc>, rest: u128) -> Uuid {
-    Uuid::from_u128(u128::from(at.timestamp_millis().clamp(0, (1 << 48) - 1) as u64) << 80 | rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use entity::Clock;
-
-    use super::*;
-
-    #[test]
-    fn a_status_more_is_the_same_text() {
-        let few = Filter { statuses: vec![Status::Sent], ..Filter::default() };
-        let many = Filter { statuses: vec![Status::Sent, Status::Failed, Status::Expired], ..Filter::default() };
-        assert_eq!(few.clauses().text(), many.clauses().text());
-        assert_ne!(few.clauses().values(), many.clauses().values());
-    }
-
-    #[test]
-    fn each_clause_has_the_number_of_its_parameter() {
-        let all = Filter {
-            statuses: vec![Status::Queued],
-            address_key: Some("a@example.com".into()),
-            domain: Some("example.com".into()),
-            campaign: Some(Uuid::max()),
-            priority: Some(Priority::Low),
-            created_from: Some(DateTime::UNIX_EPOCH),
-            created_until: Some(DateTime::UNIX_EPOCH),
-        };
-        let clauses = all.clauses();
-        assert_eq!(
-            clauses.text(),
-            "FROM email_queue q WHERE true AND q.recipient_key = $1 AND q.campaign_id = $2 AND q.created_at >= $3 \
-             AND q.id >= $4 AND q.created_at < $5 AND q.id <= $6 \
-             AND q.scope IN (SELECT s.id FROM email_scopes s WHERE s.sending_domain = $7) AND q.lane = $8 \
-             AND ((1 << q.status) & $9) <> 0 AND q.due_at IS NOT NULL"
-        );
-        assert_eq!(clauses.values().len(), 9);
-    }
-
-    #[test]
-    fn the_failed_alone_are_found_through_their_table() {
-        let filter = |statuses| Filter { statuses, ..Filter::default() };
-        assert!(filter(vec![Status::Failed]).clauses().text().contains("email_failures"));
-        assert!(!filter(vec![Status::Failed, Status::Sent]).clauses().text().contains("email_failures"));
-    }
-
-    #[test]
-    fn the_ids_of_a_millisecond_lie_within_its_bounds() {
-        let clock = Clock::system();
-        let before = clock.now();
-        let id = clock.id();
-        let after = clock.now();
-        assert!(first_id(before) <= id && id <= last_id(after));
-        assert!(last_id(before - TimeDelta::milliseconds(1)) < id);
-        assert!(first_id(after + TimeDelta::milliseconds(1)) > id);
-    }
-
-    #[test]
-    fn within_keeps_what_the_filter_lets_through() {
-        let waiting = [Status::Scheduled, Status::Queued];
-        assert_eq!(Filter::default().within(&waiting).map(|f| f.statuses), Some(waiting.to_vec()));
-        let queued = Filter { statuses: vec![Status::Queued, Status::Sent], ..Filter::default() };
-        assert_eq!(queued.within(&waiting).map(|f| f.statuses), Some(vec![Status::Queued]));
-        assert_eq!(queued.within(&[Status::Failed]), None);
-    }
+/// When this UUIDv7 was made, to the millisecond.
+pub fn made_at(id: Uuid) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis((id.as_u128() >> 80) as i64).unwrap_or_default()
 }

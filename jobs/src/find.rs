@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::Context;
 use crate::error::Result;
-use crate::filter::Filter;
+use crate::filter::{Clauses, Filter, Order};
 use crate::hold::{Holds, Leave};
 use crate::rows::Rows;
 use crate::store::rows;
@@ -54,33 +54,46 @@ pub async fn email(ctx: &Context, id: Uuid) -> Result<Option<email::Model>> {
     Ok(email::Entity::find_by_id(id).one(ctx.store.read()).await?)
 }
 
-/// A page of the emails that meet `filter`, in the order of their ids, which is that of their acceptance.
+/// A page of the emails that meet `filter`, in the order of their ids, which is that of their acceptance. For its cost see
+/// [`crate::filter`].
 ///
 /// # Errors
-/// The database's own, also when a filter that meets few of many emails takes longer than readers may.
-pub async fn emails(ctx: &Context, filter: &Filter, page: Page, newest_first: bool) -> Result<PageOf<email::Model>> {
+/// The database's own.
+pub async fn emails(ctx: &Context, filter: &Filter, page: Page, order: Order) -> Result<PageOf<email::Model>> {
     let (n, from, backwards) = match page {
         Page::First { n, after } => (n, after, false),
         Page::Last { n, before } => (n, before, true),
     };
-    let descending = newest_first != backwards;
+    let walked = if backwards { order.reversed() } else { order };
     let mut clauses = filter.clauses();
-    if let Some(id) = from {
-        clauses.and(if descending { "q.id < ?" } else { "q.id > ?" }, id);
+    match (from, walked) {
+        (None, _) => {}
+        (Some(id), Order::Ascending) => clauses.after(id),
+        (Some(id), Order::Descending) => clauses.before(id),
     }
-    let mut values = clauses.values();
     // One more than asked for says whether there are more.
-    values.push(Value::from(n as i64 + 1));
-    let order = if descending { "DESC" } else { "ASC" };
-    let text = format!("SELECT q.* {} ORDER BY q.id {order} LIMIT ${}", clauses.text(), values.len());
-    let mut items = models::<email::Model>(&rows(ctx.store.read(), ctx.store.sql(text, values)).await?)?;
+    let found = clauses.page(&ctx.store, "q.*", walked, n + 1, "");
+    let mut items = models::<email::Model>(&rows(ctx.store.read(), found).await?)?;
     let more = items.len() as u64 > n;
     items.truncate(n as usize);
+    // Whatever was walked past lies at the cursor or on its other side.
+    let passed = match from {
+        None => false,
+        Some(id) => {
+            let mut clauses = filter.clauses();
+            match walked {
+                Order::Ascending => clauses.up_to(id),
+                Order::Descending => clauses.from(id),
+            }
+            let one = clauses.page(&ctx.store, "q.id", walked.reversed(), 1, "");
+            !rows(ctx.store.read(), one).await?.is_empty()
+        }
+    };
     if backwards {
         items.reverse();
-        return Ok(PageOf { items, has_previous: more, has_next: from.is_some() });
+        return Ok(PageOf { items, has_previous: more, has_next: passed });
     }
-    Ok(PageOf { items, has_previous: from.is_some(), has_next: more })
+    Ok(PageOf { items, has_previous: passed, has_next: more })
 }
 
 /// How many emails meet `filter`, and whether there may be more: exact from the tallies where they know, else exact up to
@@ -95,10 +108,9 @@ pub async fn count(ctx: &Context, filter: &Filter) -> Result<(u64, bool)> {
     counted(ctx, filter.clauses()).await
 }
 
-/// Counts row by row, up to [`COUNTED`].
-pub(crate) async fn counted(ctx: &Context, clauses: crate::filter::Clauses) -> Result<(u64, bool)> {
-    let text = format!("SELECT count(*) AS n FROM (SELECT 1 AS one {} LIMIT {}) AS few", clauses.text(), COUNTED + 1);
-    let found = rows(ctx.store.read(), ctx.store.sql(text, clauses.values())).await?;
+/// Counts entry by entry, up to [`COUNTED`].
+pub(crate) async fn counted(ctx: &Context, clauses: Clauses) -> Result<(u64, bool)> {
+    let found = rows(ctx.store.read(), clauses.count(&ctx.store, COUNTED + 1)).await?;
     let n: i64 = found.first().map(|row| row.try_get("", "n")).transpose()?.unwrap_or_default();
     let n = n.max(0) as u64;
     Ok((n.min(COUNTED), n > COUNTED))

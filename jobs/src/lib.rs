@@ -26,6 +26,7 @@ pub mod group;
 pub mod hold;
 pub mod lane;
 pub mod ledger;
+pub mod live;
 pub mod mailer;
 pub mod metric;
 pub mod record;

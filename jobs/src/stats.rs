@@ -74,7 +74,7 @@ impl Ledger {
 }
 
 /// The queue in the spec's words, and what makes it wait.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct QueueStats {
     pub active: i64,
     pub waiting: i64,

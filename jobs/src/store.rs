@@ -41,24 +41,21 @@ impl Store {
 
     async fn postgres(url: &str) -> Result<Self, DbErr> {
         let mut write = options(url, 12, Duration::from_secs(5));
-        // Each statement of this pool finds its rows by key. A plan made while a table was small must not become a
-        // sequential scan of a million rows.
         write.map_sqlx_postgres_opts(|o| {
-            o.application_name("mailmind").options([
-                ("enable_seqscan", "off"),
-                ("enable_hashjoin", "off"),
-                ("enable_mergejoin", "off"),
-                // It would be tempted by the price of a forbidden scan to compile statements that take a millisecond.
-                ("jit", "off"),
-                // Statements here are short and many: to plan each anew would cost more than to run it.
-                ("plan_cache_mode", "force_generic_plan"),
+            o.application_name("mailmind").options(BY_KEY).options([
                 ("idle_in_transaction_session_timeout", "60s"),
                 ("lock_timeout", "20s"),
                 ("statement_timeout", "60s"),
             ])
         });
         let mut read = options(url, 8, Duration::from_secs(5));
-        read.map_sqlx_postgres_opts(|o| o.application_name("mailmind-read").options([("statement_timeout", "10s")]));
+        read.map_sqlx_postgres_opts(|o| {
+            o.application_name("mailmind-read").options(BY_KEY).options([
+                // A page is read from the ends of ordered runs, never gathered and sorted.
+                ("enable_bitmapscan", "off"),
+                ("statement_timeout", "10s"),
+            ])
+        });
         Ok(Self {
             write: Database::connect(write).await?,
             read: Database::connect(read).await?,
@@ -181,6 +178,14 @@ impl Store {
         }
     }
 
+    /// The same of one table among several.
+    pub fn for_update_of(&self, table: &str) -> String {
+        match self.dialect {
+            Dialect::Postgres => format!("FOR UPDATE OF {table}"),
+            Dialect::Sqlite => String::new(),
+        }
+    }
+
     /// The same, leaving out rows that somebody else has locked.
     pub fn skip_locked(&self) -> &'static str {
         match self.dialect {
@@ -189,6 +194,19 @@ impl Store {
         }
     }
 }
+
+/// Each statement finds its rows by key. A plan made while a table was small must not become a sequential scan of a million
+/// rows.
+const BY_KEY: [(&str, &str); 5] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    // It would be tempted by the price of a forbidden scan to compile statements that take a millisecond.
+    ("jit", "off"),
+    // Statements here are short and many: to plan each anew would cost more than to run it. And of what a filter asks for the
+    // planner would guess, by statistics of yesterday, that there is next to none.
+    ("plan_cache_mode", "force_generic_plan"),
+];
 
 fn options(url: &str, most: u32, wait: Duration) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);

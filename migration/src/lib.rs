@@ -12,6 +12,8 @@ mod m20261124_000002_flow;
 mod m20261124_000003_reports;
 mod m20261124_000004_access;
 mod m20261124_000005_rates;
+mod m20261124_000006_key_scopes;
+mod m20261124_000007_standings;
 mod m20261124_000008_events;
 
 /// The list, in order.
@@ -25,6 +27,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_reports::Migration),
             Box::new(m20261124_000004_access::Migration),
             Box::new(m20261124_000005_rates::Migration),
+            Box::new(m20261124_000006_key_scopes::Migration),
+            Box::new(m20261124_000007_standings::Migration),
             Box::new(m20261124_000008_events::Migration),
         ]
     }
@@ -45,8 +49,16 @@ pub async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
 /// # Errors
 /// The database's own.
 pub async fn down(db: &DatabaseConnection) -> Result<(), DbErr> {
+    back(db, None).await
+}
+
+/// Takes the last so many steps back, or all of them.
+///
+/// # Errors
+/// The database's own.
+pub async fn back(db: &DatabaseConnection, steps: Option<u32>) -> Result<(), DbErr> {
     let tx = alone(db).await?;
-    Migrator::down(&tx, None).await?;
+    Migrator::down(&tx, steps).await?;
     tx.commit().await
 }
 
@@ -66,6 +78,8 @@ async fn alone(db: &DatabaseConnection) -> Result<sea_orm_migration::sea_orm::Da
     };
     let tx = db.begin_with_options(options).await?;
     if db.get_database_backend() == DbBackend::Postgres {
+        // A step that goes through a large table takes the time it takes.
+        tx.execute_raw(Statement::from_string(DbBackend::Postgres, "SET LOCAL statement_timeout = 0")).await?;
         // Any number will do, as long as all versions use the same.
         tx.execute_raw(Statement::from_string(DbBackend::Postgres, "SELECT pg_advisory_xact_lock(7245011)")).await?;
     }

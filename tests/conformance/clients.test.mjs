@@ -63,7 +63,7 @@ function does(name, ways) {
 
     test("follows: what it does is told", async () => {
       let before;
-      const { queueStatsUpdated } = await first(
+      await first(
         (sink) => ways.follow(SUBSCRIPTION, sink),
         ({ queueStatsUpdated: { ledger } }) => {
           if (before === undefined) {
@@ -73,7 +73,6 @@ function does(name, ways) {
           return ledger.total > before;
         },
       );
-      assert.equal(queueStatsUpdated.ledger.total, before + 1);
     });
 
     test("is told an error with its code", async () => {

@@ -1,11 +1,15 @@
 //! The program as its users meet it: started as a process, asked over HTTP.
 
 mod control;
+mod http;
 mod keys;
+mod limits;
 mod lists;
 mod rest;
+mod scopes;
 mod send;
 mod start;
+mod ws;
 
 use serde_json::{Value, json};
 use tests::child::Scratch;
@@ -21,19 +25,24 @@ pub struct Served {
     pub client: Client,
     pub url: String,
     // Before what it works on, so that it ends first.
-    _process: Process,
+    process: Process,
     data: Scratch,
     database: Database,
 }
 
 impl Served {
     pub async fn on(backend: Backend) -> Self {
+        Self::with(backend, |launch| launch).await
+    }
+
+    /// One that is started with something more.
+    async fn with(backend: Backend, more: impl FnOnce(Launch) -> Launch) -> Self {
         let (data, database) = (Scratch::new("data"), backend.database().await);
-        let process = mailmind(&["serve"], &data, &database).start();
+        let process = more(mailmind(&["serve"], &data, &database)).start();
         let url = address(&process).await;
         let client = Client::new(&url, KEY);
         client.await_ready(SOON).await;
-        Self { client, url, _process: process, data, database }
+        Self { client, url, process, data, database }
     }
 
     /// Runs another command of the program on the same database, and answers what it printed.
@@ -63,7 +72,7 @@ fn mailmind(args: &[&str], data: &Scratch, database: &Database) -> Launch {
 }
 
 /// Where a process says that it listens.
-async fn address(process: &Process) -> String {
+pub async fn address(process: &Process) -> String {
     let line = process.await_line("listens on http://", SOON).await;
     line[line.find("http://").unwrap()..].to_owned()
 }

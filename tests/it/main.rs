@@ -10,6 +10,7 @@ macro_rules! on_both {
 }
 
 mod api;
+mod conformance;
 mod control;
 mod database;
 mod events;
@@ -18,10 +19,12 @@ mod groups;
 mod harness;
 mod holds;
 mod leases;
+mod lists;
 mod migrations;
 mod outage;
 mod processes;
 mod races;
 mod redis;
+mod sandbox;
 mod send;
 mod usual;

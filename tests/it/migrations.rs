@@ -1,11 +1,17 @@
 //! The tables come, go and come again, and are what the entities say.
 
+use entity::Status;
+use jobs::filter::{Filter, Order};
+use jobs::find::{self, Page};
 use sea_orm::{ConnectionTrait, EntityTrait, Statement};
 use tests::database::Backend;
+
+use crate::lists::queue::{FEW, Queue, Spread};
 
 on_both! {
     every_step_has_its_way_back
     the_tables_are_what_the_entities_say
+    the_last_step_goes_and_comes_again_under_a_queue_in_use
 }
 
 /// The names of all tables but the migrations' own.
@@ -51,5 +57,20 @@ async fn the_tables_are_what_the_entities_say(backend: Backend) {
         api_key attempt breaker bulk_operation campaign_metrics content cron_run delivery_event domain_health email
         email_facts event_clock event_key event_seal failure hold idempotency_key lane quarantined_event scope suppression
         suppression_fact tally webhook_token
+    }
+}
+
+async fn the_last_step_goes_and_comes_again_under_a_queue_in_use(backend: Backend) {
+    let queue = Queue::empty(backend).await;
+    queue.fill(2_000, Status::Sent, Spread::Even).await;
+    let db = queue.ctx.store.write();
+    migration::back(db, Some(1)).await.unwrap();
+    assert_eq!(migration::pending(db).await.unwrap(), 1);
+    migration::up(db).await.unwrap();
+    for status in [Status::Queued, Status::Sending, Status::Failed, Status::Expired] {
+        let filter = Filter { statuses: vec![status], ..Filter::default() };
+        let page = Page::First { n: 100, after: None };
+        let found = find::emails(&queue.ctx, &filter, page, Order::Descending).await.unwrap().items;
+        assert!(found.len() as i64 >= FEW && found.iter().all(|email| email.status == status), "{status:?}");
     }
 }

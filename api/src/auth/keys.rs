@@ -2,103 +2,124 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-use entity::Clock;
-use entity::api_key;
-use entity::clock::random_bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::{ApiScopes, Clock, api_key};
 use jobs::{Context, Store};
-use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use crate::command::Key;
-use crate::config::Setup;
-use crate::failure::Failure;
-use crate::serve;
+use super::doorkeeper::hash;
+use super::{Networks, form};
 
-/// How every key begins: whoever finds one in a repository can see what it is.
-const BEGINNING: &str = "mm_live_";
 /// A use is noted once in so long.
 const NOTED: TimeDelta = TimeDelta::minutes(1);
+/// A name, in characters.
+const MOST_NAME: usize = 100;
 
-/// Makes a key, stores its hash under `name`, and answers it: `mm_live_<prefix>_<secret>`, 40 random digits of which the
-/// first 8 stay readable as its prefix.
-///
-/// # Errors
-/// The database's own.
-pub async fn create(store: &Store, clock: &Clock, name: &str) -> Result<SecretString, sea_orm::DbErr> {
-    let prefix = format!("{BEGINNING}{}", hex::encode(random_bytes::<4>()));
-    let key = SecretString::from(format!("{prefix}_{}", hex::encode(random_bytes::<24>())));
-    let row = api_key::ActiveModel {
-        id: Set(clock.id()),
-        name: Set(name.to_owned()),
-        hash: Set(super::hash(key.expose_secret()).to_vec()),
-        prefix: Set(prefix),
-        created_at: Set(clock.now()),
-        expires_at: Set(None),
-        revoked_at: Set(None),
-        last_used_at: Set(None),
-    };
-    api_key::Entity::insert(row).exec_without_returning(store.write()).await?;
-    Ok(key)
+/// A key to make.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// Who or what it is for, as [`name`] takes it.
+    pub name: String,
+    /// What its holder may do.
+    pub scopes: ApiScopes,
+    /// When it ends, if ever.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// From where it may be used; from anywhere if none is named.
+    pub from: Networks,
 }
 
-/// Makes the first key, where nobody has one yet.
+/// A key that was made.
+#[derive(Debug)]
+pub struct Made {
+    /// What is stored of it.
+    pub row: api_key::Model,
+    /// The key itself, here and nowhere again.
+    pub secret: SecretString,
+}
+
+/// A key's name, as it is stored.
+///
+/// # Errors
+/// Why it is none, in words that follow its name.
+pub fn name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > MOST_NAME || text.chars().any(char::is_control) {
+        return Err(format!("must be 1 to {MOST_NAME} characters without line breaks"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Makes a key and stores its hash. `sandbox` says what the process does, for the key to say so too.
 ///
 /// # Errors
 /// The database's own.
-pub async fn create_first(store: &Store, clock: &Clock) -> Result<Option<SecretString>, sea_orm::DbErr> {
+pub async fn create(store: &Store, clock: &Clock, sandbox: bool, new: NewKey) -> Result<Made, DbErr> {
+    let (secret, prefix) = form::make(sandbox);
+    let row = api_key::ActiveModel {
+        id: Set(clock.id()),
+        name: Set(new.name),
+        hash: Set(hash(secret.expose_secret()).to_vec()),
+        prefix: Set(prefix),
+        created_at: Set(clock.now()),
+        expires_at: Set(new.expires_at),
+        revoked_at: Set(None),
+        last_used_at: Set(None),
+        scopes: Set(new.scopes),
+        allowed_addresses: Set(new.from.to_string()),
+    };
+    let row = api_key::Entity::insert(row).exec_with_returning(store.write()).await?;
+    Ok(Made { row, secret })
+}
+
+/// Makes the first key, where nobody has one yet; it may do everything.
+///
+/// # Errors
+/// The database's own.
+pub async fn create_first(store: &Store, clock: &Clock, sandbox: bool) -> Result<Option<SecretString>, DbErr> {
     if api_key::Entity::find().one(store.write()).await?.is_some() {
         return Ok(None);
     }
-    create(store, clock, "made at the first start").await.map(Some)
+    let name = "made at the first start".to_owned();
+    let new = NewKey { name, scopes: ApiScopes::ADMIN, expires_at: None, from: Networks::default() };
+    create(store, clock, sandbox, new).await.map(|made| Some(made.secret))
 }
 
-/// Does what the command line asks.
-pub async fn execute(setup: &Setup, asked: Key) -> Result<(), Failure> {
-    let (store, clock) = (serve::connect(setup).await?, Clock::system());
-    migration::up(store.write()).await?;
-    match asked {
-        Key::Create { name } => println!("{}", create(&store, &clock, &name).await?.expose_secret()),
-        Key::List => list(&store, &clock).await?,
-        Key::Revoke { key } => revoke(&store, &clock, &key).await?,
-        // Needs no database, and was answered before.
-        Key::Content => {}
-    }
-    Ok(())
+/// Every key that was ever made, the oldest first.
+///
+/// # Errors
+/// The database's own.
+pub async fn all(store: &Store) -> Result<Vec<api_key::Model>, DbErr> {
+    api_key::Entity::find().order_by_asc(api_key::Column::Id).all(store.read()).await
 }
 
-async fn list(store: &Store, clock: &Clock) -> Result<(), sea_orm::DbErr> {
-    let now = clock.now();
-    for key in api_key::Entity::find().order_by_asc(api_key::Column::Id).all(store.read()).await? {
-        let state = match key.revoked_at {
-            Some(at) => format!("revoked {}", at.format("%Y-%m-%d %H:%M UTC")),
-            None if !key.valid_at(now) => "expired".to_owned(),
-            None => "valid".to_owned(),
-        };
-        let used =
-            key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.format("%Y-%m-%d %H:%M UTC").to_string());
-        println!("{}  {}…  {state}, used {used}  {}", key.id, key.prefix, key.name);
-    }
-    Ok(())
+/// The keys with these ids, as far as they are.
+///
+/// # Errors
+/// The database's own.
+pub async fn with_ids(store: &Store, ids: Vec<Uuid>) -> Result<Vec<api_key::Model>, DbErr> {
+    api_key::Entity::find().filter(api_key::Column::Id.is_in(ids)).all(store.read()).await
 }
 
-async fn revoke(store: &Store, clock: &Clock, named: &str) -> Result<(), Failure> {
-    let named = named.trim_end_matches('…');
-    let mut who = Condition::any().add(api_key::Column::Prefix.eq(named));
-    if let Ok(id) = Uuid::parse_str(named) {
-        who = who.add(api_key::Column::Id.eq(id));
+/// The key with this id.
+///
+/// # Errors
+/// The database's own.
+pub async fn find(store: &Store, id: Uuid) -> Result<Option<api_key::Model>, DbErr> {
+    api_key::Entity::find_by_id(id).one(store.read()).await
+}
+
+/// Ends a key, now or as it was ended before, and answers it. Processes that know it take it for a few seconds more.
+///
+/// # Errors
+/// The database's own.
+pub async fn revoke(store: &Store, clock: &Clock, key: api_key::Model) -> Result<api_key::Model, DbErr> {
+    if key.revoked_at.is_some() {
+        return Ok(key);
     }
-    let found = api_key::Entity::find().filter(who).one(store.write()).await?;
-    let found = found.ok_or_else(|| Failure::NoSuchKey(named.to_owned()))?;
-    let text = format!("{}…  {}", found.prefix, found.name);
-    if found.revoked_at.is_none() {
-        let mut row: api_key::ActiveModel = found.into();
-        row.revoked_at = Set(Some(clock.now()));
-        row.update(store.write()).await?;
-    }
-    println!("revoked {text}");
-    Ok(())
+    let row = api_key::ActiveModel { id: Set(key.id), revoked_at: Set(Some(clock.now())), ..Default::default() };
+    row.update(store.write()).await
 }
 
 /// Notes that a key was used, apart from the request that used it: a database that is slow to note it slows nobody.

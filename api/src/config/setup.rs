@@ -9,7 +9,10 @@ use jobs::Timing;
 use jobs::lane::RedisSettings;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::transport::{Origins, Pace};
+
 use super::{Config, Keys, Mode, Nonsense, given, nonsense, secret, values};
+use crate::auth::{Proxies, Tokens};
 
 /// A configuration that makes sense.
 #[derive(Debug)]
@@ -24,9 +27,15 @@ pub struct Setup {
     pub mode: Mode,
     pub keys: Keys,
     pub admin_key: Option<SecretString>,
+    /// How tokens are read, where any are taken.
+    pub tokens: Option<Tokens>,
+    pub proxies: Proxies,
     /// Without a slash at its end.
     pub public_url: String,
+    /// Where pages that open sockets may come from, this service's own among them.
+    pub origins: Origins,
     pub timing: Timing,
+    pub pace: Pace,
     pub settings: jobs::Settings,
 }
 
@@ -54,8 +63,12 @@ impl Config {
             database_file,
             redis: self.redis()?,
             admin_key: self.admin_key()?,
+            tokens: self.tokens()?,
+            proxies: self.proxies()?,
             public_url: self.public_url()?,
+            origins: self.origins()?,
             timing: if self.timing_divisor == 1 { Timing::default() } else { Timing::divided(self.timing_divisor) },
+            pace: Pace::divided(self.timing_divisor),
             settings: self.settings(&mode)?,
             mode,
         })
@@ -139,15 +152,6 @@ impl Config {
         }))
     }
 
-    fn admin_key(&self) -> Result<Option<SecretString>, Nonsense> {
-        let Some(key) = secret(&self.admin_api_key) else { return Ok(None) };
-        let text = key.expose_secret();
-        if text.len() < 16 || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(nonsense("ADMIN_API_KEY", "must be 16 or more visible ASCII characters without a blank"));
-        }
-        Ok(Some(key))
-    }
-
     fn public_url(&self) -> Result<String, Nonsense> {
         match given(&self.public_url) {
             None => Ok(format!("http://{}", self.listen)),
@@ -156,6 +160,21 @@ impl Config {
                 Ok(url.trim_end_matches('/').to_owned())
             }
         }
+    }
+
+    fn origins(&self) -> Result<Origins, Nonsense> {
+        let listed = given(&self.allowed_origins).unwrap_or_default();
+        let mut origins = vec![self.public_url()?];
+        for entry in listed.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let uri = values::url(entry, &["http", "https"])
+                .map_err(|why| nonsense("ALLOWED_ORIGINS", format!("has the entry {entry:?}, which {why}")))?;
+            if !uri.path().trim_end_matches('/').is_empty() || uri.query().is_some() {
+                let problem = format!("has the entry {entry:?}: an origin is a scheme, a host and perhaps a port");
+                return Err(nonsense("ALLOWED_ORIGINS", problem));
+            }
+            origins.push(entry.to_owned());
+        }
+        Ok(Origins::of(origins.iter().map(String::as_str)))
     }
 
     fn keys(&self, mode: &Mode, embedded: bool) -> Result<Keys, Nonsense> {

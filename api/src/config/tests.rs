@@ -115,6 +115,14 @@ fn nonsense_is_refused_with_the_variables_name() {
         (&["--admin-api-key=short"], "ADMIN_API_KEY"),
         (&["--admin-api-key=sixteen letters and blanks"], "ADMIN_API_KEY"),
         (&["--public-url=mail.example.com"], "PUBLIC_URL"),
+        (&["--jwt-secret=a secret of thirty-one bytes..."], "JWT_SECRET"),
+        (&["--jwt-public-key=nonsense"], "JWT_PUBLIC_KEY"),
+        (&["--jwt-public-key=-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"], "JWT_PUBLIC_KEY"),
+        (&["--jwt-secret=a secret of thirty-two bytes or more", "--jwt-public-key=nonsense"], "JWT_SECRET"),
+        (&["--jwt-audience= "], "JWT_AUDIENCE"),
+        (&["--trusted-proxies=10.0.0.0/8,proxy"], "TRUSTED_PROXIES"),
+        (&["--allowed-origins=https://a.example.com,b.example.com"], "ALLOWED_ORIGINS"),
+        (&["--allowed-origins=https://a.example.com/board"], "ALLOWED_ORIGINS"),
         (&["--content-keyring=nonsense"], "CONTENT_KEYRING"),
         (&["--content-keyring=k:c2hvcnQ="], "CONTENT_KEYRING"),
         (&["--mailgun-api-base=sandbox", "--mailgun-api-key=k"], "MAILGUN_API_KEY"),
@@ -155,6 +163,13 @@ fn postgresql_needs_a_keyring_that_all_processes_share_unless_nothing_is_real() 
 }
 
 #[test]
+fn proxies_are_addresses_and_networks() {
+    let setup = setup(&["--trusted-proxies= 10.0.0.0/8 , ::1,"]).unwrap();
+    assert_eq!(setup.proxies.0.to_string(), "10.0.0.0/8,::1");
+    assert!(setup.tokens.is_none());
+}
+
+#[test]
 fn tests_may_hurry_the_protocol() {
     assert_eq!(setup(&["--timing-divisor=10"]).unwrap().timing, Timing::divided(10));
 }
@@ -171,8 +186,10 @@ fn a_configuration_shows_nobody_its_secrets() {
     let options = ["--database-url=postgres://mail:hunter2@db/mail", "--redis-host=r", "--redis-password=hunter2"];
     let admin = ["--admin-api-key=hunter2hunter2hunter2", "--mailgun-webhook-signing-key=hunter2", KEYRING];
     let key = ["--mailgun-api-key=hunter2", "--mailgun-domain=mg.example.com"];
-    let setup = setup(&[&options[..], &admin, &key].concat()).unwrap();
-    let shown = format!("{:?} {:?} {:?} {:?}", setup.mode, setup.redis, setup.keys, setup.admin_key);
+    let jwt = ["--jwt-secret=hunter2hunter2hunter2hunter2hunter2"];
+    let setup = setup(&[&options[..], &admin, &key, &jwt].concat()).unwrap();
+    let parts = format!("{:?} {:?} {:?}", setup.mode, setup.redis, setup.keys);
+    let shown = format!("{parts} {:?} {:?}", setup.admin_key, setup.tokens);
     assert!(!shown.contains("hunter2") && !shown.contains("MDEyMzQ1"), "{shown}");
 }
 

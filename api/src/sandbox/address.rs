@@ -39,7 +39,7 @@ fn is_local(local: &str) -> bool {
     local.len() <= 64 && (quoted || plain)
 }
 
-fn is_domain(domain: &str) -> bool {
+pub(super) fn is_domain(domain: &str) -> bool {
     domain.len() <= 253
         && domain.split('.').all(|label| {
             !label.is_empty()

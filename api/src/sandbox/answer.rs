@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 /// What the sandbox refuses by itself. The texts are those of Mailgun's list of error codes, where a recording exists
@@ -41,16 +42,41 @@ pub(super) enum Refusal {
     UnexpectedEof,
     #[error("request size exceeds 52.4MiB limit")]
     TooLarge,
-    /// Ours: Mailgun would unpack it.
-    #[error("the sandbox takes no Content-Encoding")]
+    #[error("'message' parameter is not a file")]
+    NotAFile,
+    #[error(
+        "Domain {0} is not allowed to send: The domain is unverified and requires DNS configuration. Log in to your \
+         control panel to view required DNS records."
+    )]
+    Unverified(String),
+    /// At all endpoints but those below a domain.
+    #[error("Invalid private key")]
+    PrivateKey,
+    #[error("Domain not found")]
+    NoDomain,
+    /// What is asked for does not exist.
+    #[error("{0}")]
+    NoSuch(&'static str),
+    /// Any other mistake in a request.
+    #[error("{0}")]
+    Bad(String),
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// Ours: Mailgun's words for it were never recorded.
+    #[error("the sandbox takes no Content-Encoding but gzip")]
     Encoding,
+    /// Ours: what Mailgun keeps in a database, the sandbox keeps in bounded memory.
+    #[error("the sandbox holds no more of them")]
+    Full,
 }
 
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Forbidden => StatusCode::UNAUTHORIZED,
-            Self::UnknownDomain(_) => StatusCode::NOT_FOUND,
+            Self::Forbidden | Self::PrivateKey => StatusCode::UNAUTHORIZED,
+            Self::Unverified(_) => StatusCode::FORBIDDEN,
+            Self::UnknownDomain(_) | Self::NoDomain | Self::NoSuch(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Missing(_)
@@ -65,7 +91,10 @@ impl Refusal {
             | Self::ContentType(_)
             | Self::Multipart
             | Self::Escape
-            | Self::UnexpectedEof => StatusCode::BAD_REQUEST,
+            | Self::UnexpectedEof
+            | Self::NotAFile
+            | Self::Bad(_)
+            | Self::Full => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -81,7 +110,17 @@ impl IntoResponse for Refusal {
 
 /// 200 for a message taken.
 pub(super) fn queued(message_id: &str) -> Response {
-    with(StatusCode::OK, JSON, line(&json!({ "id": message_id, "message": QUEUED })))
+    ok(&json!({ "id": message_id, "message": QUEUED }))
+}
+
+/// 200 with what was asked for.
+pub(super) fn ok(value: &serde_json::Value) -> Response {
+    with(StatusCode::OK, JSON, line(value))
+}
+
+/// 200 that says what was done.
+pub(super) fn done(message: &str) -> Response {
+    ok(&json!({ "message": message }))
 }
 
 /// The words of [`queued`].
@@ -90,6 +129,11 @@ pub(super) const QUEUED: &str = "Queued. Thank you.";
 /// `{"message": …}` and a line feed, as Mailgun ends its JSON.
 pub(super) fn refused(status: StatusCode, message: &str) -> Response {
     with(status, JSON, line(&json!({ "message": message })))
+}
+
+/// A date as Mailgun writes it in lists.
+pub(super) fn date(at: DateTime<Utc>) -> String {
+    at.format("%a, %d %b %Y %H:%M:%S UTC").to_string()
 }
 
 /// 401: plain text, though most else is JSON.

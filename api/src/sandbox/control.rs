@@ -1,4 +1,6 @@
-//! The control surface under `/_sandbox/`: what was received, and the faults in force.
+//! The control surface under `/_sandbox/`: what was received, the faults in force, and the webhooks.
+
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ pub(super) fn routes(mailgun: &Arc<Mailgun>) -> Router<Arc<Mailgun>> {
         .route("/messages/{number}", get(message))
         .route("/stats", get(stats))
         .route("/faults", get(faults).put(set_faults).delete(clear_faults))
+        .merge(webhooks::routes())
         .layer(from_fn_with_state(mailgun.clone(), authorize))
 }
 
@@ -76,6 +79,7 @@ async fn message(
 
 async fn forget(State(mailgun): State<Arc<Mailgun>>) -> StatusCode {
     mailgun.store.clear();
+    mailgun.outbox.clear();
     StatusCode::NO_CONTENT
 }
 

@@ -69,7 +69,7 @@ pub(super) struct Shown {
 
 /// What comes over a message.
 #[derive(Debug)]
-pub(super) struct Fate {
+pub(super) struct Trouble {
     /// It waits this long first.
     pub(super) delay: Duration,
     pub(super) strike: Option<Strike>,
@@ -97,19 +97,19 @@ impl Faults {
         self.in_force().iter().map(Standing::show).collect()
     }
 
-    /// The fate of a message that would be accepted; `chance` gives numbers in `0.0..1.0`.
-    pub(super) fn fate(&self, domain: &str, to: &[String], chance: impl Fn() -> f64) -> Fate {
+    /// What comes over a message that would be accepted; `chance` gives numbers in `0.0..1.0`.
+    pub(super) fn trouble(&self, domain: &str, to: &[String], chance: impl Fn() -> f64) -> Trouble {
         let mut delay = Duration::ZERO;
         for standing in self.in_force().iter() {
             let fault = &standing.fault;
             if fault.concerns(domain, to) && fault.chance.is_none_or(|share| chance() < share) && standing.spend() {
                 delay += Duration::from_millis(fault.after_ms.unwrap_or(0));
                 if fault.kind != Kind::Latency {
-                    return Fate { delay, strike: Some(Strike::new(fault)) };
+                    return Trouble { delay, strike: Some(Strike::new(fault)) };
                 }
             }
         }
-        Fate { delay, strike: None }
+        Trouble { delay, strike: None }
     }
 
     fn in_force(&self) -> Arc<[Standing]> {
@@ -181,8 +181,8 @@ mod tests {
         set
     }
 
-    fn kind(fate: Fate) -> Option<Kind> {
-        fate.strike.map(|strike| strike.kind)
+    fn kind(trouble: Trouble) -> Option<Kind> {
+        trouble.strike.map(|strike| strike.kind)
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
             ("b.example", &amy, 0.25, None),
         ];
         for (domain, to, chance, expected) in cases {
-            assert_eq!(kind(set.fate(domain, to, || chance)), expected, "{domain} {to:?} {chance}");
+            assert_eq!(kind(set.trouble(domain, to, || chance)), expected, "{domain} {to:?} {chance}");
         }
     }
 
@@ -212,11 +212,11 @@ mod tests {
             { "kind": "latency", "after_ms": 300 },
             { "kind": "403", "after_ms": 4_000, "times": 1 },
         ]));
-        let fates = [(4_320, Some(Kind::NotAllowed)), (300, None)];
-        for (millis, expected) in fates {
-            let fate = set.fate("a.example", &[], || 0.0);
-            assert_eq!(fate.delay, Duration::from_millis(millis));
-            assert_eq!(kind(fate), expected);
+        let troubles = [(4_320, Some(Kind::NotAllowed)), (300, None)];
+        for (millis, expected) in troubles {
+            let trouble = set.trouble("a.example", &[], || 0.0);
+            assert_eq!(trouble.delay, Duration::from_millis(millis));
+            assert_eq!(kind(trouble), expected);
         }
     }
 
@@ -225,7 +225,9 @@ mod tests {
         let set = in_force(serde_json::json!([{ "kind": "500", "times": 100 }]));
         let struck: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..50).filter(|_| kind(set.fate("a.example", &[], || 0.0)).is_some()).count()))
+                .map(|_| {
+                    scope.spawn(|| (0..50).filter(|_| kind(set.trouble("a.example", &[], || 0.0)).is_some()).count())
+                })
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });

@@ -1,7 +1,11 @@
 //! The body of a request, urlencoded or multipart, as fields and files; of files only name, type and size are kept.
 
+use std::io::Read as _;
+
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, header};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderValue, header};
+use flate2::read::GzDecoder;
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
 
@@ -46,12 +50,33 @@ pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
     if size <= REQUEST_LIMIT { Ok(kept.into()) } else { Err(Refusal::TooLarge) }
 }
 
+/// The body as it was before its `Content-Encoding`; only gzip is known. Mailgun's limit is on what comes out.
+pub(super) fn unpacked(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
+    match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"" | b"identity") => Ok(body),
+        Some(b"gzip") => {
+            let mut plain = Vec::new();
+            let most = REQUEST_LIMIT as u64 + 1;
+            GzDecoder::new(&body[..]).take(most).read_to_end(&mut plain).map_err(|_| Refusal::UnexpectedEof)?;
+            if plain.len() <= REQUEST_LIMIT { Ok(plain.into()) } else { Err(Refusal::TooLarge) }
+        }
+        Some(_) => Err(Refusal::Encoding),
+    }
+}
+
+impl<S: Sync> FromRequest<S> for Form {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let (head, body) = request.into_parts();
+        Self::parse(&head.headers, read(body).await?).await
+    }
+}
+
 impl Form {
     /// Takes the body apart as its `Content-Type` says.
     pub(super) async fn parse(headers: &HeaderMap, body: Bytes) -> Result<Self, Refusal> {
-        if headers.contains_key(header::CONTENT_ENCODING) {
-            return Err(Refusal::Encoding);
-        }
+        let body = unpacked(headers, body)?;
         let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
@@ -84,7 +109,8 @@ impl Form {
         let mut form = Self::default();
         while let Some(mut part) = parts.next_field().await.map_err(|_| Refusal::Multipart)? {
             let field = part.name().unwrap_or_default().to_owned();
-            if is_file_field(&field) || part.file_name().is_some() {
+            // A MIME message comes with a file name or without one; its content is needed either way.
+            if field != MIME && (is_file_field(&field) || part.file_name().is_some()) {
                 let name = part.file_name().unwrap_or_default().to_owned();
                 let content_type = part.content_type().map(ToString::to_string);
                 let mut size = 0;
@@ -102,7 +128,20 @@ impl Form {
         }
         Ok(form)
     }
+
+    /// The first value of a field.
+    pub(super) fn first(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(field, _)| bare(field) == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a field, sent as `name` or `name[]`.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields.iter().filter(move |(field, _)| bare(field) == name).map(|(_, value)| value.as_str())
+    }
 }
+
+/// The field that holds a whole message in `messages.mime`.
+pub(super) const MIME: &str = "message";
 
 fn is_file_field(name: &str) -> bool {
     matches!(bare(name), "attachment" | "inline")

@@ -1,25 +1,44 @@
-//! `POST /v3/{domain}/messages`.
+//! `POST /v3/{domain}/messages` and `messages.mime`.
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
 use entity::clock;
 
 use super::Mailgun;
 use super::answer::{self, Refusal};
-use super::faults::{Fate, Strike};
+use super::fate::Fate;
+use super::faults::{Strike, Trouble};
 use super::form::{self, Form};
+use super::store::Arrival;
 use super::submission::Submission;
 
+/// How the fields of a form become a message.
+type Parse = fn(Form) -> Result<Submission, Refusal>;
+
+/// They check the key themselves, since a client that is refused before it has sent its message sees its connection cut,
+/// and count themselves, since they are asked thousands of times a second.
+pub(super) fn routes() -> Router<Arc<Mailgun>> {
+    Router::new()
+        .route("/v3/{domain}/messages", post(|state, path, request| take(Submission::parse, state, path, request)))
+        .route(
+            "/v3/{domain}/messages.mime",
+            post(|state, path, request| take(Submission::parse_mime, state, path, request)),
+        )
+}
+
 /// Takes one message, unless it or a fault is against it.
-pub(super) async fn take(
+async fn take(
+    parse: Parse,
     State(mailgun): State<Arc<Mailgun>>,
     Path(domain): Path<String>,
     request: Request,
 ) -> Response {
     let under_way = mailgun.store.asked();
-    let answer = match check(&mailgun, &domain, request).await {
+    let answer = match check(&mailgun, &domain, request, parse).await {
         _ if domain.is_empty() => answer::magnificent(),
         Ok(message) => mailgun.accept(domain, message).await,
         Err(refusal) => refusal.into_response(),
@@ -29,25 +48,19 @@ pub(super) async fn take(
 }
 
 /// Reads the request to its end and refuses what Mailgun would, in its order: the key, the domain, the form.
-async fn check(mailgun: &Mailgun, domain: &str, request: Request) -> Result<Submission, Refusal> {
+async fn check(mailgun: &Mailgun, domain: &str, request: Request, parse: Parse) -> Result<Submission, Refusal> {
     let (head, body) = request.into_parts();
     let body = form::read(body).await;
     if !mailgun.key.admits(&head.headers) {
         return Err(Refusal::Forbidden);
     }
-    if !mailgun.knows(domain) {
-        return Err(Refusal::UnknownDomain(domain.to_owned()));
-    }
-    Submission::parse(Form::parse(&head.headers, body?).await?)
+    mailgun.domains.admits(domain)?;
+    parse(Form::parse(&head.headers, body?).await?)
 }
 
 impl Mailgun {
-    fn knows(&self, domain: &str) -> bool {
-        self.domains.is_empty() || self.domains.iter().any(|known| known.eq_ignore_ascii_case(domain))
-    }
-
     async fn accept(&self, domain: String, message: Submission) -> Response {
-        let Fate { delay, strike } = self.faults.fate(&domain, &message.to, clock::chance);
+        let Trouble { delay, strike } = self.faults.trouble(&domain, &message.to, clock::chance);
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
@@ -70,7 +83,19 @@ impl Mailgun {
                 format!("<{}.1.{unique}@{domain}>", received_at.format("%Y%m%d%H%M%S"))
             }
         };
-        self.store.accept(message, domain, message_id.clone(), received_at, strike.map(|strike| strike.kind));
-        message_id
+        let fates = self.fates(&domain, &message);
+        let fault = strike.map(|strike| strike.kind);
+        let message = self.store.accept(Arrival { message, domain, message_id, received_at, fates, fault });
+        self.foresee(&message);
+        message.message_id.clone()
+    }
+
+    /// What becomes of it at each recipient.
+    fn fates(&self, domain: &str, message: &Submission) -> Vec<Fate> {
+        let recipients = message.to.iter().chain(&message.cc).chain(&message.bcc);
+        if message.is_test() {
+            return recipients.map(|_| Fate::in_test_mode()).collect();
+        }
+        self.lists.fates(domain, recipients, message.tags(), self.clock.now())
     }
 }

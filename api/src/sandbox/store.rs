@@ -1,6 +1,7 @@
 //! What was received, in bounded memory: counters for all of it, a record of each of the newest messages, and the bodies
 //! of the very newest.
 
+mod record;
 mod ring;
 
 use std::collections::BTreeMap;
@@ -8,52 +9,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+pub(super) use self::record::{Accepted, Arrival};
 use self::ring::{Bound, Ring, Seen};
-use super::faults::{Cut, Kind};
-use super::form::File;
-use super::submission::{Bodies, Submission};
+use super::faults::Cut;
+use super::submission::Bodies;
 
-/// How many messages are remembered, and how many bytes their records may hold together.
-const RECORDS: Bound = Bound { count: 10_000, bytes: 32 << 20 };
+/// How many messages are remembered, and how many bytes their records may hold together. They are the event log too.
+const RECORDS: Bound = Bound { count: 25_000, bytes: 32 << 20 };
 /// The same for the bodies of the newest.
 const BODIES: Bound = Bound { count: 200, bytes: 16 << 20 };
 /// The variable by which a message is told from its duplicate.
 pub(super) const EMAIL_ID: &str = "email-id";
-
-/// A message that was accepted, without its bodies.
-#[derive(Debug, Serialize)]
-pub(super) struct Accepted {
-    /// 1 for the first; never used again.
-    pub(super) number: u64,
-    pub(super) received_at: DateTime<Utc>,
-    pub(super) domain: String,
-    /// With its angle brackets, as the answer gave it.
-    pub(super) message_id: String,
-    pub(super) from: String,
-    pub(super) to: Vec<String>,
-    pub(super) cc: Vec<String>,
-    pub(super) bcc: Vec<String>,
-    pub(super) subject: Option<String>,
-    pub(super) template: Option<String>,
-    pub(super) variables: BTreeMap<String, String>,
-    pub(super) options: BTreeMap<String, Vec<String>>,
-    pub(super) headers: BTreeMap<String, Vec<String>>,
-    pub(super) files: Vec<File>,
-    /// In bytes.
-    pub(super) body_sizes: BodySizes,
-    /// The fault that struck although the message was accepted.
-    pub(super) fault: Option<Kind>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct BodySizes {
-    text: usize,
-    html: usize,
-    amp_html: usize,
-}
 
 /// All that happened since the start or the last clearing.
 #[derive(Debug, Serialize)]
@@ -156,39 +124,11 @@ impl Store {
         UnderWay(self)
     }
 
-    /// Remembers a message; answers its number.
-    pub(super) fn accept(
-        &self,
-        message: Submission,
-        domain: String,
-        message_id: String,
-        received_at: DateTime<Utc>,
-        fault: Option<Kind>,
-    ) -> u64 {
-        let Submission { from, to, cc, bcc, subject, template, bodies, variables, options, headers, files } = message;
-        let size = |body: &Option<String>| body.as_ref().map_or(0, String::len);
-        let body_sizes =
-            BodySizes { text: size(&bodies.text), html: size(&bodies.html), amp_html: size(&bodies.amp_html) };
-        let body_bytes = body_sizes.text + body_sizes.html + body_sizes.amp_html;
+    /// Remembers a message.
+    pub(super) fn accept(&self, arrival: Arrival) -> Arc<Accepted> {
+        let (mut record, bodies) = arrival.into_record();
+        let body_bytes = record.body_sizes.sum();
         let bodies = Arc::new(bodies);
-        let mut record = Accepted {
-            number: 0,
-            received_at,
-            domain,
-            message_id,
-            from,
-            to,
-            cc,
-            bcc,
-            subject,
-            template,
-            variables,
-            options,
-            headers,
-            files,
-            body_sizes,
-            fault,
-        };
         let bytes = record.bytes();
 
         let mut received = self.lock();
@@ -200,10 +140,18 @@ impl Store {
         {
             received.duplicates += 1;
         }
-        let number = record.number;
-        received.records.push(Arc::new(record), bytes);
-        received.bodies.push((number, bodies), body_bytes);
-        number
+        let record = Arc::new(record);
+        received.records.push(record.clone(), bytes);
+        received.bodies.push((record.number, bodies), body_bytes);
+        record
+    }
+
+    /// All that are wanted and remembered, oldest first.
+    pub(super) fn all(&self, wanted: impl Fn(&Accepted) -> bool) -> Vec<Arc<Accepted>> {
+        let received = self.lock();
+        let mut found: Vec<_> = received.records.newest_first().filter(|record| wanted(record)).cloned().collect();
+        found.reverse();
+        found
     }
 
     /// The newest `limit` records that are wanted, newest first.
@@ -252,30 +200,6 @@ impl Store {
     }
 }
 
-impl Accepted {
-    /// About what the record costs in memory.
-    fn bytes(&self) -> usize {
-        let lists = [&self.to, &self.cc, &self.bcc];
-        let named = self.options.iter().chain(&self.headers);
-        let mut bytes = size_of::<Self>() + self.domain.len() + self.message_id.len() + self.from.len();
-        bytes += [&self.subject, &self.template].into_iter().flatten().map(String::len).sum::<usize>();
-        bytes += lists.into_iter().flatten().map(owned).sum::<usize>();
-        bytes += self.variables.iter().map(|(name, value)| owned(name) + owned(value)).sum::<usize>();
-        bytes += named.map(|(name, values)| owned(name) + values.iter().map(owned).sum::<usize>()).sum::<usize>();
-        bytes
-            + self
-                .files
-                .iter()
-                .map(|file| size_of::<File>() + file.name.len() + file.content_type.as_ref().map_or(0, String::len))
-                .sum::<usize>()
-    }
-}
-
-#[expect(clippy::ptr_arg, reason = "it is the String that costs")]
-fn owned(text: &String) -> usize {
-    size_of::<String>() + text.len()
-}
-
 impl Wanted {
     fn includes(&self, record: &Accepted) -> bool {
         let bare = |id: &str| id.trim_matches(['<', '>']).to_owned();
@@ -288,7 +212,11 @@ impl Wanted {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests may")]
 
+    use chrono::DateTime;
+
     use super::*;
+    use crate::sandbox::fate::Fate;
+    use crate::sandbox::submission::Submission;
 
     fn message(email_id: &str, text: &str) -> Submission {
         Submission {
@@ -300,22 +228,25 @@ mod tests {
     }
 
     fn accept(store: &Store, message: Submission) -> u64 {
-        store.accept(message, "mg.example.com".to_owned(), "<1@mg.example.com>".to_owned(), DateTime::UNIX_EPOCH, None)
+        let fates = message.to.iter().map(|address| Fate::of(address)).collect();
+        let (domain, message_id) = ("mg.example.com".to_owned(), "<1@mg.example.com>".to_owned());
+        let received_at = DateTime::UNIX_EPOCH;
+        store.accept(Arrival { message, domain, message_id, received_at, fates, fault: None }).number
     }
 
     #[test]
     fn the_newest_are_kept_and_all_are_counted() {
         let store = Store::default();
-        for n in 1..=10_500 {
+        for n in 1..=25_500 {
             assert_eq!(accept(&store, message(&n.to_string(), "hello")), n);
         }
         let stats = store.stats();
-        assert_eq!((stats.accepted, stats.duplicates, stats.kept, stats.kept_bodies), (10_500, 0, 10_000, 200));
+        assert_eq!((stats.accepted, stats.duplicates, stats.kept, stats.kept_bodies), (25_500, 0, 25_000, 200));
         let newest = store.newest(&Wanted::default(), usize::MAX);
-        assert_eq!((newest[0].number, newest[9_999].number), (10_500, 501));
+        assert_eq!((newest[0].number, newest[24_999].number), (25_500, 501));
         assert!(store.find(500).is_none());
-        assert!(store.find(10_300).unwrap().1.is_none());
-        assert_eq!(store.find(10_301).unwrap().1.unwrap().text.as_deref(), Some("hello"));
+        assert!(store.find(25_300).unwrap().1.is_none());
+        assert_eq!(store.find(25_301).unwrap().1.unwrap().text.as_deref(), Some("hello"));
     }
 
     #[test]
@@ -334,7 +265,7 @@ mod tests {
     #[test]
     fn a_duplicate_is_known_after_its_first_is_forgotten() {
         let store = Store::default();
-        for n in 0..10_001 {
+        for n in 0..25_001 {
             accept(&store, message(&n.to_string(), ""));
         }
         accept(&store, message("0", ""));

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
+use mail_parser::MessageParser;
+use serde_json::{Map, Value};
 
 use super::address;
 use super::answer::Refusal;
-use super::form::{File, Form, bare};
+use super::form::{File, Form, MIME, bare};
 
 /// Of to, cc and bcc together.
 const MAX_RECIPIENTS: usize = 1_000;
@@ -29,6 +31,8 @@ pub(super) struct Submission {
     pub(super) options: BTreeMap<String, Vec<String>>,
     /// `h:`, without the prefix.
     pub(super) headers: BTreeMap<String, Vec<String>>,
+    /// By address, what stands for `%recipient.name%`; with it each recipient gets a message alone.
+    pub(super) recipient_variables: Option<Map<String, Value>>,
     pub(super) files: Vec<File>,
 }
 
@@ -41,11 +45,47 @@ pub(super) struct Bodies {
 }
 
 impl Submission {
-    /// Sorts the fields and checks them in Mailgun's order.
+    /// Sorts the fields of `messages` and checks them in Mailgun's order.
     pub(super) fn parse(form: Form) -> Result<Self, Refusal> {
+        let (message, option_bytes) = Self::sort(form)?;
+        message.check_sender()?;
+        message.check_recipients()?;
+        message.check_body()?;
+        message.check_options(option_bytes)?;
+        Ok(message)
+    }
+
+    /// The same for `messages.mime`: who gets it stands in the fields, all else in the message.
+    pub(super) fn parse_mime(form: Form) -> Result<Self, Refusal> {
+        let mime = form.first(MIME).ok_or(Refusal::NotAFile)?.to_owned();
+        let (mut message, option_bytes) = Self::sort(form)?;
+        message.check_recipients()?;
+        message.check_options(option_bytes)?;
+        message.read_mime(&mime);
+        Ok(message)
+    }
+
+    /// Takes from a message what the fields did not say; what can't be read is left out, as Mailgun takes anything.
+    fn read_mime(&mut self, mime: &str) {
+        let Some(parsed) = MessageParser::new().parse(mime) else { return };
+        let sender = parsed.from().and_then(|from| from.first());
+        if let Some((name, address)) = sender.and_then(|sender| Some((sender.name(), sender.address()?))) {
+            self.from = name.map_or_else(|| address.to_owned(), |name| format!("{name} <{address}>"));
+        }
+        self.subject = parsed.subject().map(str::to_owned);
+        self.bodies.text = parsed.body_text(0).map(|text| text.into_owned());
+        self.bodies.html = parsed.body_html(0).map(|html| html.into_owned());
+        if self.own_message_id().is_none()
+            && let Some(id) = parsed.message_id()
+        {
+            self.headers.insert("Message-Id".to_owned(), vec![format!("<{id}>")]);
+        }
+    }
+
+    /// The fields in their places, and how many bytes of options there were.
+    fn sort(form: Form) -> Result<(Self, usize), Refusal> {
         let mut message = Self { files: form.files, ..Self::default() };
         let mut option_bytes = 0;
-        let mut recipient_variables = None;
         for (name, value) in form.fields {
             if let Some((kind @ ("o" | "h" | "v" | "t"), own)) = name.split_once(':') {
                 option_bytes += name.len() + value.len();
@@ -65,12 +105,19 @@ impl Submission {
                 "text" => keep_first(&mut message.bodies.text, value),
                 "html" => keep_first(&mut message.bodies.html, value),
                 "amp-html" => keep_first(&mut message.bodies.amp_html, value),
-                "recipient-variables" => recipient_variables = Some(value),
+                // An empty list in place of an empty object is refused too.
+                "recipient-variables" => {
+                    let variables = serde_json::from_str(&value).map_err(|_| Refusal::RecipientVariables)?;
+                    message.recipient_variables = Some(variables);
+                }
                 _ => {}
             }
         }
-        message.check(option_bytes, recipient_variables.as_deref())?;
-        Ok(message)
+        let Self { to, cc, bcc, .. } = &mut message;
+        let among = |list: &[String], one: &String| list.iter().any(|there| there.eq_ignore_ascii_case(one));
+        cc.retain(|one| !among(to, one));
+        bcc.retain(|one| !among(to, one) && !among(cc, one));
+        Ok((message, option_bytes))
     }
 
     fn option(&mut self, kind: &str, name: &str, value: String) {
@@ -83,16 +130,27 @@ impl Submission {
         }
     }
 
-    fn check(&self, option_bytes: usize, recipient_variables: Option<&str>) -> Result<(), Refusal> {
+    fn check_sender(&self) -> Result<(), Refusal> {
         if self.from.is_empty() {
             return Err(Refusal::Missing("from"));
         }
         if address::list(&self.from).is_none_or(|senders| senders.len() != 1) {
             return Err(Refusal::Address("from"));
         }
+        Ok(())
+    }
+
+    fn check_recipients(&self) -> Result<(), Refusal> {
         if self.to.is_empty() {
             return Err(Refusal::Missing("to"));
         }
+        if self.to.len() + self.cc.len() + self.bcc.len() > MAX_RECIPIENTS {
+            return Err(Refusal::TooManyRecipients);
+        }
+        Ok(())
+    }
+
+    fn check_body(&self) -> Result<(), Refusal> {
         let Bodies { text, html, amp_html } = &self.bodies;
         if text.is_none() && html.is_none() && amp_html.is_none() && self.template.is_none() {
             return Err(Refusal::NoBody);
@@ -100,23 +158,40 @@ impl Submission {
         if html.is_some() && self.template.is_some() {
             return Err(Refusal::HtmlAndTemplate);
         }
+        Ok(())
+    }
+
+    fn check_options(&self, option_bytes: usize) -> Result<(), Refusal> {
         if option_bytes > MAX_OPTIONS {
             return Err(Refusal::OptionsTooLarge);
-        }
-        if self.to.len() + self.cc.len() + self.bcc.len() > MAX_RECIPIENTS {
-            return Err(Refusal::TooManyRecipients);
         }
         if let Some(name) = self.headers.keys().find(|name| !name.is_ascii()) {
             return Err(Refusal::HeaderName(name.clone()));
         }
-        if let Some(date) = self.options.get("deliverytime").into_iter().flatten().find(|date| !is_date(date)) {
-            return Err(Refusal::Date(date.clone()));
-        }
-        // An empty list in place of an empty object is refused too.
-        if recipient_variables.is_some_and(|json| serde_json::from_str::<serde_json::Map<_, _>>(json).is_err()) {
-            return Err(Refusal::RecipientVariables);
+        if let Some(date) = self.option_named("deliverytime")
+            && parse_date(date).is_none()
+        {
+            return Err(Refusal::Date(date.to_owned()));
         }
         Ok(())
+    }
+
+    /// When Mailgun is to deliver it, where the sender said.
+    pub(super) fn deliver_at(&self) -> Option<DateTime<Utc>> {
+        self.option_named("deliverytime").and_then(parse_date)
+    }
+
+    /// Whether it is not to be delivered at all.
+    pub(super) fn is_test(&self) -> bool {
+        self.option_named("testmode").is_some_and(|said| matches!(said, "yes" | "true" | "True"))
+    }
+
+    pub(super) fn tags(&self) -> &[String] {
+        self.options.get("tag").map_or(&[], Vec::as_slice)
+    }
+
+    fn option_named(&self, name: &str) -> Option<&str> {
+        self.options.get(name)?.first().map(String::as_str)
     }
 
     /// The Message-Id the sender chose, if it has the form `<unique@domain>`; Mailgun overlooks any other.
@@ -141,9 +216,15 @@ fn add(field: &mut Vec<String>, value: &str, name: &'static str) -> Result<(), R
     Ok(())
 }
 
-/// RFC 2822, or seconds since the epoch.
-fn is_date(text: &str) -> bool {
-    DateTime::parse_from_rfc2822(text).is_ok() || text.parse::<f64>().is_ok()
+/// RFC 2822, or seconds since the epoch, as all of Mailgun's dates.
+pub(super) fn parse_date(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    // RFC 2822 knows no UTC, which Mailgun writes itself.
+    let rfc = text.strip_suffix("UTC").map_or_else(|| text.to_owned(), |date| format!("{date}GMT"));
+    DateTime::parse_from_rfc2822(&rfc).map(|date| date.to_utc()).ok().or_else(|| {
+        let seconds: f64 = text.parse().ok()?;
+        DateTime::from_timestamp_micros((seconds * 1e6) as i64)
+    })
 }
 
 fn is_message_id(id: &str) -> bool {

@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{Sandbox, Settings};
 
 const KEY: &str = "key-0123456789";
+const SIGNING_KEY: &str = "signing-0123456789";
 const DOMAIN: &str = "mg.example.com";
 
 /// A sandbox at a port of its own, stopped when dropped.
@@ -36,7 +37,9 @@ impl Served {
     async fn with_domains(domains: Vec<String>) -> Self {
         // Fails where another test came first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let sandbox = Sandbox::new(Settings { api_key: KEY.into(), domains, clock: Clock::system() });
+        let (clock, signing_key) = (Clock::system(), SIGNING_KEY.into());
+        let settings = Settings { api_key: KEY.into(), domains, clock, webhooks: None, signing_key };
+        let sandbox = Sandbox::new(settings).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

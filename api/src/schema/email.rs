@@ -20,7 +20,9 @@ use jobs::hold::Leave;
 use super::asked::Asked;
 use super::count::int;
 use super::fault::Fault;
+use super::guard;
 use super::loader::{Attempts, Contents, Heads, Leaves};
+use super::mask::{Recipient, Words};
 use super::node::Kind;
 use super::timeline::{self, TimelineEntry};
 pub use bulk::BulkMutations;
@@ -47,6 +49,17 @@ impl Email {
         ctx.data_opt::<DataLoader<Heads>>().ok_or(Fault::Unattended)?.load_one(self.row.content_id).await
     }
 
+    async fn opened(&self, ctx: &Context<'_>) -> Result<Option<EmailContent>, Fault> {
+        guard::sees_contents(ctx)?;
+        let contents = ctx.data_opt::<DataLoader<Contents>>().ok_or(Fault::Unattended)?;
+        Ok(contents.load_one(self.row.content_id).await?.map(EmailContent))
+    }
+
+    async fn stored(&self, ctx: &Context<'_>) -> Result<Option<serde_json::Value>, Fault> {
+        guard::sees_contents(ctx)?;
+        Ok(self.head(ctx).await?.and_then(|head| head.metadata.clone()))
+    }
+
     /// Whether it may leave, where it waits and is due.
     async fn leave(&self, ctx: &Context<'_>) -> Result<Option<Leave>, Fault> {
         let now = ctx.app()?.ctx.clock.now();
@@ -71,29 +84,29 @@ impl Email {
         address(&self.row.sender)
     }
 
-    /// Whom it is for.
-    async fn to(&self) -> Result<EmailAddress, Fault> {
-        address(&self.row.recipient)
+    /// Whom it is for. Masked, as the other recipients, for a key that may only read: `a***@example.com`.
+    async fn to(&self) -> Result<Recipient, Fault> {
+        address(&self.row.recipient).map(Recipient)
     }
 
     /// Who gets a copy that everybody sees.
-    async fn cc(&self) -> Result<Vec<EmailAddress>, Fault> {
-        addresses(self.row.cc.as_deref())
+    async fn cc(&self) -> Result<Vec<Recipient>, Fault> {
+        recipients(self.row.cc.as_deref())
     }
 
     /// Who gets a copy that nobody else sees.
-    async fn bcc(&self) -> Result<Vec<EmailAddress>, Fault> {
-        addresses(self.row.bcc.as_deref())
+    async fn bcc(&self) -> Result<Vec<Recipient>, Fault> {
+        recipients(self.row.bcc.as_deref())
     }
 
     /// Copies left out because they must not be mailed.
-    async fn omitted(&self) -> Result<Vec<EmailAddress>, Fault> {
-        addresses(self.row.omitted.as_deref())
+    async fn omitted(&self) -> Result<Vec<Recipient>, Fault> {
+        recipients(self.row.omitted.as_deref())
     }
 
     /// Its subject; empty once its content is past retention.
-    async fn subject(&self, ctx: &Context<'_>) -> Result<String, Fault> {
-        Ok(self.head(ctx).await?.map(|head| head.subject.clone()).unwrap_or_default())
+    async fn subject(&self, ctx: &Context<'_>) -> Result<Words, Fault> {
+        Ok(Words(self.head(ctx).await?.map(|head| head.subject.clone()).unwrap_or_default()))
     }
 
     /// Where it stands.
@@ -126,32 +139,35 @@ impl Email {
         self.row.sandbox
     }
 
-    /// What it says; null once past retention.
-    async fn content(&self, ctx: &Context<'_>) -> Result<Option<EmailContent>, Fault> {
-        let contents = ctx.data_opt::<DataLoader<Contents>>().ok_or(Fault::Unattended)?;
-        Ok(contents.load_one(self.row.content_id).await?.map(EmailContent))
+    /// What it says; null once past retention. For a key that may only read, null with the error FORBIDDEN.
+    async fn content(&self, ctx: &Context<'_>) -> Option<Result<EmailContent, Fault>> {
+        self.opened(ctx).await.transpose()
     }
 
     /// Why it waits although it is due, in words; null when nothing holds it.
-    async fn held_by(&self, ctx: &Context<'_>) -> Result<Option<String>, Fault> {
-        match self.leave(ctx).await? {
-            Some(Leave::Held { why, .. }) => Ok(Some(why)),
-            Some(Leave::Open | Leave::Probe(_)) | None => Ok(None),
+    async fn held_by(&self, ctx: &Context<'_>) -> Option<Result<Words, Fault>> {
+        match self.leave(ctx).await.transpose()? {
+            Ok(Leave::Held { why, .. }) => Some(Ok(Words(why))),
+            Ok(Leave::Open | Leave::Probe(_)) => None,
+            Err(fault) => Some(Err(fault)),
         }
     }
 
     /// When it may go next: its send time, the end of a wait between tries, or the end of what holds it. Null when that is
     /// not known, or when it no longer waits.
-    async fn due_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>, Fault> {
-        match self.leave(ctx).await? {
-            Some(Leave::Held { until, .. }) => Ok(until),
-            Some(Leave::Open | Leave::Probe(_)) | None => Ok(self.row.due_at.filter(|_| self.row.status.is_waiting())),
+    async fn due_at(&self, ctx: &Context<'_>) -> Option<Result<DateTime<Utc>, Fault>> {
+        match self.leave(ctx).await {
+            Ok(Some(Leave::Held { until, .. })) => until.map(Ok),
+            Ok(Some(Leave::Open | Leave::Probe(_)) | None) => {
+                self.row.due_at.filter(|_| self.row.status.is_waiting()).map(Ok)
+            }
+            Err(fault) => Some(Err(fault)),
         }
     }
 
-    /// What the sender stored with it.
-    async fn metadata(&self, ctx: &Context<'_>) -> Result<Option<serde_json::Value>, Fault> {
-        Ok(self.head(ctx).await?.and_then(|head| head.metadata.clone()))
+    /// What the sender stored with it. For a key that may only read, null with the error FORBIDDEN.
+    async fn metadata(&self, ctx: &Context<'_>) -> Option<Result<serde_json::Value, Fault>> {
+        self.stored(ctx).await.transpose()
     }
 
     /// Mailgun's tags.
@@ -221,7 +237,7 @@ pub struct Attempt {
     /// The status of Mailgun's answer, where one came.
     http_status: Option<i32>,
     /// What went wrong, in Mailgun's words or ours.
-    error: Option<String>,
+    error: Option<Words>,
     /// When it was to be tried again.
     retry_at: Option<DateTime<Utc>>,
 }
@@ -234,7 +250,7 @@ impl Attempt {
             finished_at: Some(tried.finished_at),
             outcome: Some(tried.outcome),
             http_status: tried.http_status,
-            error: tried.error,
+            error: tried.error.map(Words),
             retry_at: tried.retry_at,
         }
     }
@@ -249,6 +265,6 @@ fn address(mailbox: &str) -> Result<EmailAddress, Fault> {
     Ok(parsed.address)
 }
 
-fn addresses(list: Option<&str>) -> Result<Vec<EmailAddress>, Fault> {
-    email::Model::mailboxes(list).iter().map(|mailbox| address(mailbox)).collect()
+fn recipients(list: Option<&str>) -> Result<Vec<Recipient>, Fault> {
+    email::Model::mailboxes(list).iter().map(|mailbox| address(mailbox).map(Recipient)).collect()
 }

@@ -1,20 +1,22 @@
 //! What keeps emails from being sent.
 
 use async_graphql::{Context, Object, SimpleObject};
-use entity::Status;
+use entity::{ApiScope, Status};
 use jobs::stats;
 
 use super::asked::Asked;
 use super::count::int;
 use super::email::{Email, EmailFilter};
 use super::fault::Fault;
+use super::guard::Needs;
+use super::mask::Words;
 use super::page;
 
 /// Emails that stand still for one cause.
 #[derive(SimpleObject)]
 pub struct FailureGroup {
     /// What they failed of, in Mailgun's words without what is particular to one email, or what holds them.
-    cause: String,
+    cause: Words,
     /// FAILED, or QUEUED for those that wait.
     status: Status,
     /// How many there are.
@@ -26,7 +28,7 @@ pub struct FailureGroup {
 impl From<stats::FailureGroup> for FailureGroup {
     fn from(group: stats::FailureGroup) -> Self {
         let stats::FailureGroup { cause, status, count, sample } = group;
-        Self { cause, status, count: int(count), sample: Email::new(sample) }
+        Self { cause: Words(cause), status, count: int(count), sample: Email::new(sample) }
     }
 }
 
@@ -37,7 +39,8 @@ pub struct FailureQueries;
 #[Object]
 impl FailureQueries {
     /// Failed emails, and waiting ones that something holds, by cause; the most frequent first. With a filter by address or by
-    /// time the failed alone.
+    /// time the failed alone. Requires the scope READ.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn failures(
         &self,
         ctx: &Context<'_>,

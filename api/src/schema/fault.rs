@@ -2,26 +2,45 @@
 
 use std::sync::Arc;
 
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextRequest};
-use async_graphql::{Response, ServerError, async_trait};
+use std::time::Duration;
+
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextRequest, NextSubscribe};
+use async_graphql::{Pos, Response, ServerError, async_trait};
 use entity::ApiScope;
+use futures::StreamExt;
+use futures::stream::BoxStream;
 
 /// Why a resolver could not answer, in the words that the outside may see.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
+    /// The document is no GraphQL.
+    #[error("{0}")]
+    Unparsable(String),
+    /// The document asks for more than one may.
+    #[error("{0}")]
+    Refused(String),
     /// The caller can mend it, and no payload is there to say so.
     #[error("{0}")]
     BadInput(String),
     /// The caller may not do this.
     #[error("this needs a key with the scope {0}")]
     Forbidden(ApiScope),
+    /// The caller may read, and would see more than that.
+    #[error("contents and metadata are not shown to a key that may only read")]
+    ReadsOnly,
+    /// The caller has too much under way.
+    #[error("{0}")]
+    RateLimited(String),
+    /// The operation took longer than it may.
+    #[error("the operation took longer than {} s; what a mutation began is finished all the same", .0.as_secs_f64())]
+    TooLong(Duration),
     /// The database is away, or the process is stopping: the same question may be answered later.
     #[error("the service can't answer at the moment; please try again")]
     Unavailable(Arc<jobs::Error>),
     /// Something of ours is broken.
     #[error("internal error")]
     Internal(Arc<jobs::Error>),
-    /// The request came past the transport.
+    /// The request came past the transport, or its task broke.
     #[error("internal error")]
     Unattended,
 }
@@ -30,9 +49,12 @@ impl Fault {
     /// The code in `extensions.code`: Apollo's names where it has one.
     pub fn code(&self) -> &'static str {
         match self {
+            Fault::Unparsable(_) => "GRAPHQL_PARSE_FAILED",
+            Fault::Refused(_) => "GRAPHQL_VALIDATION_FAILED",
             Fault::BadInput(_) => "BAD_USER_INPUT",
-            Fault::Forbidden(_) => "FORBIDDEN",
-            Fault::Unavailable(_) => "UNAVAILABLE",
+            Fault::Forbidden(_) | Fault::ReadsOnly => "FORBIDDEN",
+            Fault::RateLimited(_) => "RATE_LIMITED",
+            Fault::TooLong(_) | Fault::Unavailable(_) => "UNAVAILABLE",
             Fault::Internal(_) | Fault::Unattended => "INTERNAL_SERVER_ERROR",
         }
     }
@@ -40,6 +62,17 @@ impl Fault {
     /// A fault that the caller can mend.
     pub fn bad_input(message: impl Into<String>) -> Self {
         Fault::BadInput(message.into())
+    }
+
+    /// The error at this place of a document.
+    pub fn at(self, at: Option<Pos>) -> ServerError {
+        let message = self.to_string();
+        ServerError { source: Some(Arc::new(self)), ..ServerError::new(message, at) }
+    }
+
+    /// The answer to an operation that never came to the schema, or never came back.
+    pub fn response(self) -> Response {
+        coded(Response::from_errors(vec![self.at(None)]))
     }
 }
 
@@ -61,10 +94,22 @@ impl ExtensionFactory for ErrorCodes {
 #[async_trait::async_trait]
 impl Extension for ErrorCodes {
     async fn request(&self, ctx: &ExtensionContext<'_>, next: NextRequest<'_>) -> Response {
-        let mut response = next.run(ctx).await;
-        response.errors.iter_mut().for_each(code);
-        response
+        coded(next.run(ctx).await)
     }
+
+    fn subscribe<'s>(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        stream: BoxStream<'s, Response>,
+        next: NextSubscribe<'_>,
+    ) -> BoxStream<'s, Response> {
+        next.run(ctx, stream).map(coded).boxed()
+    }
+}
+
+fn coded(mut response: Response) -> Response {
+    response.errors.iter_mut().for_each(code);
+    response
 }
 
 fn code(error: &mut ServerError) {
@@ -89,7 +134,13 @@ fn code(error: &mut ServerError) {
 
 fn log(fault: &Fault) {
     match fault {
-        Fault::BadInput(_) | Fault::Forbidden(_) => {}
+        Fault::Unparsable(_)
+        | Fault::Refused(_)
+        | Fault::BadInput(_)
+        | Fault::Forbidden(_)
+        | Fault::ReadsOnly
+        | Fault::RateLimited(_) => {}
+        Fault::TooLong(limit) => tracing::warn!(?limit, "An operation took too long"),
         Fault::Unavailable(cause) => tracing::warn!(cause = %cause, "A request could not be answered for the moment"),
         Fault::Internal(cause) => tracing::error!(cause = %cause, "A request failed"),
         Fault::Unattended => tracing::error!("A request came without what the transport adds"),

@@ -15,3 +15,11 @@ impl Guard for Needs {
         if ctx.principal()?.scopes.allow(scope) { Ok(()) } else { Err(Fault::Forbidden(scope).into()) }
     }
 }
+
+/// Whether the caller may do more than read.
+///
+/// # Errors
+/// That they may not. It goes with the null: a null alone would say that there is nothing.
+pub fn sees_contents(ctx: &Context<'_>) -> std::result::Result<(), Fault> {
+    if ctx.principal()?.sees_addresses() { Ok(()) } else { Err(Fault::ReadsOnly) }
+}

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, ID, Object, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::hold::{self, Cause};
-use entity::{Priority, scope};
+use entity::{ApiScope, Priority, scope};
 use jobs::hold::{Cover, Holds};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -12,6 +12,8 @@ use crate::config;
 use super::asked::Asked;
 use super::count::int;
 use super::fault::Fault;
+use super::guard::Needs;
+use super::mask::Words;
 use super::node::Kind;
 use super::refusal::{UserError, UserErrorCode};
 
@@ -50,7 +52,7 @@ pub struct Pause {
     /// Which one: a priority, a campaign's id, a sending domain; null for the whole queue.
     subject: Option<String>,
     /// Why.
-    reason: Option<String>,
+    reason: Option<Words>,
     /// It ends by itself then; null when somebody has to end it.
     until: Option<DateTime<Utc>>,
     /// Since when.
@@ -67,9 +69,9 @@ pub struct Hold {
     /// Who holds.
     cause: HoldCause,
     /// Why, as it was given.
-    reason: Option<String>,
+    reason: Option<Words>,
     /// All of it in words.
-    description: String,
+    description: Words,
     /// It ends by itself then; null when somebody has to end it.
     until: Option<DateTime<Utc>>,
     /// Since when.
@@ -92,14 +94,15 @@ impl From<hold::Model> for Pause {
     fn from(row: hold::Model) -> Self {
         let subject = subject(&row);
         let hold::Model { kind, reason, until, created_at, .. } = row;
-        Self { scope: kind.into(), subject, reason, until, created_at }
+        Self { scope: kind.into(), subject, reason: reason.map(Words), until, created_at }
     }
 }
 
 impl From<hold::Model> for Hold {
     fn from(row: hold::Model) -> Self {
-        let (subject, description) = (subject(&row), jobs::hold::words(&row));
+        let (subject, description) = (subject(&row), Words(jobs::hold::words(&row)));
         let hold::Model { kind, cause, reason, until, created_at, .. } = row;
+        let reason = reason.map(Words);
         Self { scope: kind.into(), subject, cause: cause.into(), reason, description, until, created_at }
     }
 }
@@ -139,7 +142,9 @@ pub struct HoldQueries;
 
 #[Object]
 impl HoldQueries {
-    /// Everything that makes emails wait at this moment, but for breakers, which stand in `queueStats`.
+    /// Everything that makes emails wait at this moment, but for breakers, which stand in `queueStats`. Requires the scope
+    /// READ.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn holds(&self, ctx: &Context<'_>) -> Result<Vec<Hold>, Fault> {
         let ctx = &ctx.app()?.ctx;
         let holds = Holds::load(ctx.store.read(), ctx.clock.now()).await?;
@@ -154,7 +159,8 @@ pub struct HoldMutations;
 #[Object]
 impl HoldMutations {
     /// Makes a part of the queue wait; emails already under way are finished. Paused again, a part has the newer reason and
-    /// end. Needs a key that may manage.
+    /// end. Requires the scope MANAGE.
+    #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn pause(
         &self,
         ctx: &Context<'_>,
@@ -176,7 +182,8 @@ impl HoldMutations {
     }
 
     /// Ends the pause of a part of the queue; without a scope, the pause of the whole queue and all others. Waits that Mailgun
-    /// asked for go on. Needs a key that may manage.
+    /// asked for go on. Requires the scope MANAGE.
+    #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn resume(
         &self,
         ctx: &Context<'_>,

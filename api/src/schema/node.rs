@@ -1,23 +1,32 @@
 //! Global ids: the kind of a thing and its UUID, so that an id names one thing in the whole service.
 
+use std::collections::HashMap;
+
 use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, ID, Interface, Object};
+use entity::ApiScope;
 use uuid::Uuid;
 
 use super::asked::Asked;
 use super::email::Email;
 use super::fault::Fault;
+use super::guard::Needs;
+use super::key::ApiKey;
 use super::loader::Emails;
+use crate::auth::keys;
 
 /// As many things as one call may ask for.
 const MOST: usize = 100;
 
 /// A thing with an id of its own.
-#[derive(Interface)]
+#[derive(Clone, Interface)]
+#[expect(clippy::large_enum_variant, reason = "what is asked by id are emails, but for a few")]
 #[graphql(field(name = "id", ty = "&ID", desc = "Names this thing in the whole service."))]
 pub enum Node {
     /// An email.
     Email(Email),
+    /// An API key.
+    ApiKey(ApiKey),
 }
 
 /// What an id may name.
@@ -29,6 +38,8 @@ pub enum Kind {
     Campaign,
     /// A lead.
     Lead,
+    /// An API key.
+    ApiKey,
 }
 
 impl Kind {
@@ -37,6 +48,7 @@ impl Kind {
             Kind::Email => "email",
             Kind::Campaign => "campaign",
             Kind::Lead => "lead",
+            Kind::ApiKey => "api-key",
         }
     }
 
@@ -60,13 +72,15 @@ pub struct NodeQueries;
 
 #[Object]
 impl NodeQueries {
-    /// The thing with this id; null when there is none.
-    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Option<Node>, Fault> {
-        let Some(id) = Kind::Email.read(&id) else { return Ok(None) };
-        Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))
+    /// The thing with this id; null when there is none. An API key other than your own needs ADMIN. Requires the scope READ.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Option<Result<Node, Fault>> {
+        one(ctx, &id).await.transpose()
     }
 
-    /// The things with these ids, each at its id's place; null where there is none. At most 100.
+    /// The things with these ids, each at its id's place; null where there is none. At most 100. API keys other than your own
+    /// need ADMIN. Requires the scope READ.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,
@@ -75,11 +89,36 @@ impl NodeQueries {
         if ids.len() > MOST {
             return Err(Fault::bad_input(format!("ids has {} entries; {MOST} are allowed", ids.len())));
         }
+        let keys = api_keys(ctx, ids.iter().filter_map(|id| Kind::ApiKey.read(id)).collect()).await?;
         let emails = ctx.data_opt::<DataLoader<Emails>>().ok_or(Fault::Unattended)?;
-        let found = emails.load_many(ids.iter().filter_map(|id| Kind::Email.read(id))).await?;
-        let node = |id: &ID| found.get(&Kind::Email.read(id)?).cloned().map(email);
+        let emails = emails.load_many(ids.iter().filter_map(|id| Kind::Email.read(id))).await?;
+        let node = |id: &ID| match Kind::ApiKey.read(id) {
+            Some(key) => keys.get(&key).cloned(),
+            None => emails.get(&Kind::Email.read(id)?).cloned().map(email),
+        };
         Ok(ids.iter().map(node).collect())
     }
+}
+
+/// API keys by id, for whoever may see them: one's own, and all with ADMIN.
+async fn api_keys(ctx: &Context<'_>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Node>, Fault> {
+    let principal = ctx.principal()?;
+    if ids.iter().any(|id| *id != principal.key) && !principal.scopes.allow(ApiScope::Admin) {
+        return Err(Fault::Forbidden(ApiScope::Admin));
+    }
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = keys::with_ids(&ctx.app()?.ctx.store, ids).await.map_err(jobs::Error::from)?;
+    Ok(found.into_iter().map(|key| (key.id, Node::ApiKey(key.into()))).collect())
+}
+
+async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
+    if let Some(key) = Kind::ApiKey.read(id) {
+        return Ok(api_keys(ctx, vec![key]).await?.remove(&key));
+    }
+    let Some(id) = Kind::Email.read(id) else { return Ok(None) };
+    Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))
 }
 
 fn email(row: entity::email::Model) -> Node {

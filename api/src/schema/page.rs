@@ -10,8 +10,10 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 
-const USUAL: i32 = 25;
-const MOST: i32 = 100;
+/// Things on a page unless asked otherwise ..
+pub const USUAL: i32 = 25;
+/// .. and at most.
+pub const MOST: i32 = 100;
 
 /// The arguments of a list.
 #[derive(Clone, Debug, Default)]
@@ -26,9 +28,48 @@ pub struct Slice {
     pub before: Option<String>,
 }
 
+/// The lists there are, by the order they are in: a cursor of one leads nowhere in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum List {
+    /// Emails by their ids, which is the order of their acceptance, from either end.
+    Emails = 1,
+}
+
+/// What cursors begin with: were they to say something else one day, those of today would still be known for what they are.
+const VERSION: u8 = 1;
+
+impl List {
+    /// The cursor of the thing with this id: its place, whatever joins or leaves the list, itself included.
+    pub fn cursor(self, id: Uuid) -> String {
+        let mut bytes = [0; 18];
+        bytes[0] = VERSION;
+        bytes[1] = self as u8;
+        bytes[2..].copy_from_slice(id.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The id in a cursor; `None` when it is none of this list.
+    pub fn read(self, cursor: &str) -> Option<Uuid> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (place, id) = bytes.split_first_chunk::<2>()?;
+        (*place == [VERSION, self as u8]).then(|| Uuid::from_slice(id).ok()).flatten()
+    }
+}
+
 impl Slice {
-    /// The page they ask for.
-    pub fn page(&self) -> Result<Page, Fault> {
+    /// The page of `list` they ask for.
+    ///
+    /// # Errors
+    /// What goes with nothing, is too much or no cursor of this list, as the caller's mistake.
+    pub fn page(&self, list: List) -> Result<Page, Fault> {
+        let cursor = |name: &str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => {
+                let id = list.read(text);
+                id.map(Some).ok_or_else(|| Fault::bad_input(format!("{name} is no cursor of this list")))
+            }
+        };
         match (self.first, self.last) {
             (Some(_), Some(_)) => Err(Fault::bad_input("first and last can't be asked for together")),
             (_, None) if self.before.is_some() => Err(Fault::bad_input("before goes with last")),
@@ -49,20 +90,6 @@ pub fn number(name: &str, n: i32) -> Result<u64, Fault> {
     }
 }
 
-fn cursor(name: &str, text: &Option<String>) -> Result<Option<Uuid>, Fault> {
-    let Some(text) = text else { return Ok(None) };
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    match bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok()) {
-        Some(id) => Ok(Some(id)),
-        None => Err(Fault::bad_input(format!("{name} is no cursor of this list"))),
-    }
-}
-
-/// The cursor of the thing with this id.
-pub fn cursor_of(id: Uuid) -> String {
-    URL_SAFE_NO_PAD.encode(id.as_bytes())
-}
-
 /// A part of a list.
 pub struct Connection<N, T> {
     page: PageOf<Edge<N>>,
@@ -78,9 +105,9 @@ pub struct Edge<N> {
 /// Where in the list a page stands.
 #[derive(SimpleObject)]
 pub struct PageInfo {
-    /// There is more after `endCursor`.
+    /// There is more after the page.
     has_next_page: bool,
-    /// There is more before `startCursor`.
+    /// There is more before the page.
     has_previous_page: bool,
     /// The cursor of the page's first thing.
     start_cursor: Option<String>,
@@ -89,12 +116,12 @@ pub struct PageInfo {
 }
 
 impl<N, T> Connection<N, T> {
-    /// A page of things, each wrapped and with the id its cursor is made of.
-    pub fn new<M>(page: PageOf<M>, totals: T, wrap: impl Fn(M) -> (Uuid, N)) -> Self {
+    /// A page of a list's things, each wrapped and with the id its cursor is made of.
+    pub fn new<M>(list: List, page: PageOf<M>, totals: T, wrap: impl Fn(M) -> (Uuid, N)) -> Self {
         let PageOf { items, has_previous, has_next } = page;
         let edge = |item| {
             let (id, node) = wrap(item);
-            Edge { cursor: cursor_of(id), node }
+            Edge { cursor: list.cursor(id), node }
         };
         let items = items.into_iter().map(edge).collect();
         Self { page: PageOf { items, has_previous, has_next }, totals }
@@ -170,15 +197,38 @@ mod tests {
     #[test]
     fn a_cursor_leads_back_to_its_id() {
         let id = Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0007);
-        let page = slice(None, Some(&cursor_of(id)), None, None).page().unwrap();
+        let page = slice(None, Some(&List::Emails.cursor(id)), None, None).page(List::Emails).unwrap();
         assert_eq!(page, Page::First { n: 25, after: Some(id) });
-        let page = slice(None, None, Some(3), Some(&cursor_of(id))).page().unwrap();
+        let page = slice(None, None, Some(3), Some(&List::Emails.cursor(id))).page(List::Emails).unwrap();
         assert_eq!(page, Page::Last { n: 3, before: Some(id) });
     }
 
     #[test]
+    fn a_cursor_leads_nowhere_in_another_list_or_spelled_otherwise() {
+        let id = Uuid::from_u128(7);
+        let cursor = List::Emails.cursor(id);
+        assert_eq!((List::Emails.read(&cursor), cursor.len()), (Some(id), 24));
+        let bytes = |place: [u8; 2]| URL_SAFE_NO_PAD.encode([&place[..], id.as_bytes()].concat());
+        let others = [
+            bytes([VERSION, 0]),
+            bytes([VERSION, 2]),
+            bytes([VERSION + 1, 1]),
+            URL_SAFE_NO_PAD.encode(id.as_bytes()),
+            format!("{cursor}="),
+            format!("{cursor}AAAA"),
+            cursor[..23].to_owned(),
+            format!(" {cursor}"),
+            String::new(),
+            "é".to_owned(),
+        ];
+        for other in others {
+            assert_eq!(List::Emails.read(&other), None, "{other:?}");
+        }
+    }
+
+    #[test]
     fn what_no_page_can_be_is_refused_by_name() {
-        let good = cursor_of(Uuid::nil());
+        let good = List::Emails.cursor(Uuid::nil());
         let cases = [
             (slice(Some(-1), None, None, None), "first must be between 0 and 100"),
             (slice(Some(101), None, None, None), "first must be between 0 and 100"),
@@ -191,7 +241,7 @@ mod tests {
             (slice(None, None, Some(1), Some("AAAA")), "before is no cursor of this list"),
         ];
         for (slice, expected) in cases {
-            assert_eq!(slice.page().unwrap_err().to_string(), expected);
+            assert_eq!(slice.page(List::Emails).unwrap_err().to_string(), expected);
         }
     }
 }

@@ -1,14 +1,17 @@
 //! How the queue stands, and cleaning it.
 
-use async_graphql::{Context, Object, SimpleObject};
+use async_graphql::{Context, Object, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
-use entity::{Priority, Status, breaker};
+use entity::{ApiScope, Priority, Status, breaker};
+use futures::{Stream, StreamExt};
 use jobs::{bulk, stats};
 
 use super::asked::Asked;
 use super::count::int;
 use super::fault::Fault;
+use super::guard::Needs;
 use super::hold::Pause;
+use super::mask::Words;
 use super::refusal::{UserError, UserErrorCode};
 
 /// How the queue stands.
@@ -63,7 +66,7 @@ pub struct Breaker {
     /// The sending domain; null for the way to Mailgun as a whole.
     domain: Option<String>,
     /// What Mailgun answered last, or why it did not.
-    reason: Option<String>,
+    reason: Option<Words>,
     /// Since when it is closed.
     opened_at: Option<DateTime<Utc>>,
     /// When the next email goes ahead.
@@ -145,7 +148,7 @@ impl From<breaker::Model> for Breaker {
     fn from(row: breaker::Model) -> Self {
         let breaker::Model { key, reason, opened_at, probe_at, probes, .. } = row;
         let domain = key.strip_prefix("domain:").map(str::to_owned);
-        Self { domain, reason, opened_at, probe_at, probes }
+        Self { domain, reason: reason.map(Words), opened_at, probe_at, probes }
     }
 }
 
@@ -192,7 +195,8 @@ pub struct QueueQueries;
 
 #[Object]
 impl QueueQueries {
-    /// How the queue stands at this moment, at a cost that does not grow with the emails in it.
+    /// How the queue stands at this moment, at a cost that does not grow with the emails in it. Requires the scope READ.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn queue_stats(&self, ctx: &Context<'_>) -> Result<QueueStats, Fault> {
         Ok(stats::queue(&ctx.app()?.ctx).await?.into())
     }
@@ -205,7 +209,8 @@ pub struct QueueMutations;
 #[Object]
 impl QueueMutations {
     /// Removes emails that came to their end before a time, with their content and history; the ledger counts them as
-    /// `cleaned`. Needs a key that may manage.
+    /// `cleaned`. Requires the scope MANAGE.
+    #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn clean_queue(
         &self,
         ctx: &Context<'_>,
@@ -232,5 +237,22 @@ impl QueueMutations {
             remaining_is_capped: progress.remaining_is_capped,
             user_errors: Vec::new(),
         })
+    }
+}
+
+/// Following the queue.
+#[derive(Default)]
+pub struct QueueSubscriptions;
+
+#[Subscription]
+impl QueueSubscriptions {
+    /// How the queue stands: at once, and then whenever it changed, at most twice a second. Requires the scope READ.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
+    async fn queue_stats_updated(
+        &self,
+        ctx: &Context<'_>,
+    ) -> Result<impl Stream<Item = Result<QueueStats, Fault>> + use<>, Fault> {
+        let stats = ctx.app()?.queue.follow();
+        Ok(stats.map(|stats| Ok(stats::QueueStats::clone(&*stats?).into())))
     }
 }

@@ -1,6 +1,8 @@
 //! The contract as a whole: written out as it is, and every item of it described.
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
+mod doors;
+
 use async_graphql::Request;
 use serde_json::Value;
 
@@ -50,9 +52,8 @@ fn note(bare: &mut Vec<String>, path: String, item: &Value) {
 }
 
 #[tokio::test]
-async fn every_mutation_answers_user_errors_and_says_what_it_needs() {
-    let asked =
-        "{ __type(name: \"Mutation\") { fields { name description type { ofType { name fields { name } } } } } }";
+async fn every_mutation_answers_user_errors() {
+    let asked = "{ __type(name: \"Mutation\") { fields { name type { ofType { name fields { name } } } } } }";
     let answer = builder().finish().execute(Request::new(asked)).await;
     let data = answer.data.into_json().unwrap();
     let fields = data["__type"]["fields"].as_array().unwrap();
@@ -61,8 +62,6 @@ async fn every_mutation_answers_user_errors_and_says_what_it_needs() {
         let payload = &field["type"]["ofType"];
         assert!(payload["name"].as_str().unwrap().ends_with("Payload"), "{field}");
         assert!(payload["fields"].as_array().unwrap().iter().any(|f| f["name"] == "userErrors"), "{field}");
-        let words = field["description"].as_str().unwrap().replace('\n', " ");
-        assert!(words.contains("Needs a key that may "), "{field}");
     }
 }
 

@@ -10,6 +10,7 @@ use jobs::timeline::{self, Entry, Kind};
 use super::asked::Asked;
 use super::fault::Fault;
 use super::loader::Attempts;
+use super::mask::Words;
 
 /// Something that happened to an email.
 #[derive(Clone, Debug, SimpleObject)]
@@ -19,7 +20,7 @@ pub struct TimelineEntry {
     /// What it is about.
     kind: TimelineKind,
     /// What, in words.
-    words: String,
+    words: Words,
 }
 
 /// What an entry of a timeline is about.
@@ -59,6 +60,6 @@ pub async fn tell(ctx: &Context<'_>, email: &email::Model, held: Option<Leave>) 
     let attempts = ctx.data_opt::<DataLoader<Attempts>>().ok_or(Fault::Unattended)?;
     let attempts = attempts.load_one(email.id).await?.unwrap_or_default();
     let story = timeline::entries(email, &attempts, held.as_ref(), ctx.app()?.ctx.clock.now());
-    let entry = |Entry { at, kind, words }| TimelineEntry { at, kind: TimelineKind::from(kind), words };
+    let entry = |Entry { at, kind, words }| TimelineEntry { at, kind: TimelineKind::from(kind), words: Words(words) };
     Ok(story.into_iter().map(entry).collect())
 }

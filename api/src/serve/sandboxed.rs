@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::config::Setup;
 use crate::failure::Failure;
 use crate::lifecycle::Lifecycle;
-use crate::sandbox::{Sandbox, Settings};
+use crate::sandbox::{OutsideThisMachine, Sandbox, Settings};
 
 /// The sandbox's key: it guards nothing but pretence.
 pub const KEY: &str = "sandbox";
@@ -20,9 +20,13 @@ pub struct Running {
     pub key: SecretString,
 }
 
-/// A sandbox with this key that knows any domain.
-pub fn of(api_key: SecretString) -> Sandbox {
-    Sandbox::new(Settings { api_key, domains: Vec::new(), clock: Clock::system() })
+/// What it signs its webhooks with where nothing else is configured.
+pub const SIGNING_KEY: &str = "sandbox-signing-key";
+
+/// A sandbox with these keys that knows any domain and calls nobody who did not register.
+pub fn of(api_key: SecretString, signing_key: SecretString) -> Result<Sandbox, OutsideThisMachine> {
+    let (domains, clock) = (Vec::new(), Clock::system());
+    Sandbox::new(Settings { api_key, domains, clock, webhooks: None, signing_key })
 }
 
 /// Starts it where the setup asks for one. It outlives the first signal, so that what is open can be finished.
@@ -33,7 +37,7 @@ pub async fn start(setup: &Setup, life: &Lifecycle) -> Result<Option<Running>, F
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let key = SecretString::from(KEY);
-    let serving = of(key.clone()).serve(listener, life.hard.clone());
+    let serving = of(key.clone(), SIGNING_KEY.into())?.serve(listener, life.hard.clone());
     tokio::spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!(cause = %error, "The sandbox ended");

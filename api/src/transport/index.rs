@@ -14,8 +14,7 @@ pub async fn page(State(app): State<App>) -> Response {
         "<p>Emails go to Mailgun.</p>"
     };
     let playground = if app.playground {
-        "<li><a href=\"/graphql\">/graphql</a> in a browser: GraphiQL. Put <code>{\"Authorization\": \"Bearer \
-         &lt;key&gt;\"}</code> into its headers.</li>"
+        "<li><a href=\"/graphql\">/graphql</a> in a browser: GraphiQL, with a field for the key.</li>"
     } else {
         ""
     };
@@ -23,7 +22,7 @@ pub async fn page(State(app): State<App>) -> Response {
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>MailMind Reliability</title><style>body{{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem \
          auto;padding:0 1rem}}</style><h1>MailMind Reliability {version}</h1>{mode}<ul>\
-         <li><code>POST /graphql</code>: the API, with a bearer key.</li>{playground}\
+         <li><code>POST /graphql</code>: the API, with a bearer key; a WebSocket there follows what happens.</li>{playground}\
          <li><a href=\"/health/ready\">/health/ready</a> and <a href=\"/health/live\">/health/live</a>: how it stands.</li>\
          <li><code>/metrics</code>: for Prometheus, with a bearer key.</li></ul></html>",
         version = env!("CARGO_PKG_VERSION"),

@@ -11,15 +11,16 @@ use super::{Which, lease};
 use crate::Context;
 use crate::clean::{self, Gone};
 use crate::error::Result;
-use crate::filter::{Clauses, Filter};
+use crate::filter::{Clauses, Order};
 use crate::ledger::{self, Cause, Effect, Move, Shard};
 use crate::store::{execute, rows};
 
 /// Emails changed in one transaction.
 const MOST: i64 = 500;
 
-/// Rows looked at in one transaction: where few meet the filter, a group ends without them, so that none takes long.
-const LOOK: i64 = 10_000;
+/// Emails looked at in one transaction: where an index can't tell all and few are meant, a group ends without them, so that
+/// none takes long.
+const LOOK: u64 = 2_000;
 
 /// What a group did.
 #[derive(Default)]
@@ -69,20 +70,14 @@ pub(super) async fn step(ctx: &Context, id: Uuid) -> Result<Model> {
     Ok(operation)
 }
 
-/// The emails an operation still has before it.
+/// The emails an operation still has before it: what it means behind its cursor and within its reach.
 pub(super) fn ahead(operation: &Model, which: &Which) -> Clauses {
-    let mut clauses = behind(operation, &which.filter);
+    let mut clauses = which.filter.clauses();
+    clauses.after(operation.cursor.unwrap_or_default());
+    clauses.up_to(operation.reach.unwrap_or_default());
     if let Some(before) = which.finished_before {
         clauses.and("q.finished_at < ?", before);
     }
-    clauses
-}
-
-/// What `filter` means behind the cursor and within reach.
-fn behind(operation: &Model, filter: &Filter) -> Clauses {
-    let mut clauses = filter.clauses();
-    clauses.and("q.id > ?", operation.cursor.unwrap_or_default());
-    clauses.and("q.id <= ?", operation.reach.unwrap_or_default());
     clauses
 }
 
@@ -93,18 +88,8 @@ async fn end_of_look(
     operation: &Model,
     which: &Which,
 ) -> Result<Option<Uuid>> {
-    // Only what an index finds limits the look: it counts the rows that have to be read.
-    let failed = which.filter.statuses == [Status::Failed];
-    let found_by_index = Filter {
-        statuses: if failed { vec![Status::Failed] } else { Vec::new() },
-        domain: None,
-        priority: None,
-        ..which.filter.clone()
-    };
-    let clauses = behind(operation, &found_by_index);
-    let text = format!("SELECT q.id {} ORDER BY q.id LIMIT 1 OFFSET {}", clauses.text(), LOOK - 1);
-    let found = rows(tx, ctx.store.sql(text, clauses.values())).await?;
-    Ok(found.first().map(|row| row.try_get("", "id")).transpose()?)
+    let Some(last) = ahead(operation, which).nth_looked_at(&ctx.store, LOOK) else { return Ok(None) };
+    Ok(rows(tx, last).await?.first().map(|row| row.try_get("", "id")).transpose()?)
 }
 
 /// The group itself. What is to be cleaned is locked here; the others are locked and looked at again by the ledger.
@@ -118,20 +103,14 @@ async fn meant(
 ) -> Result<Vec<QueryResult>> {
     let mut clauses = ahead(operation, which);
     if let Some(end) = end {
-        clauses.and("q.id <= ?", end);
+        clauses.up_to(end);
     }
-    let mut values = clauses.values();
-    values.push(Value::from(most));
     let lock = match operation.kind {
-        Kind::Clean => ctx.store.for_update(),
-        Kind::Cancel | Kind::Retry => "",
+        Kind::Clean => ctx.store.for_update_of("q"),
+        Kind::Cancel | Kind::Retry => String::new(),
     };
-    let text = format!(
-        "SELECT q.id, q.lane, q.scope, q.status, q.content_id {} ORDER BY q.id LIMIT ${} {lock}",
-        clauses.text(),
-        values.len()
-    );
-    Ok(rows(tx, ctx.store.sql(text, values)).await?)
+    let columns = "q.id, q.lane, q.scope, q.status, q.content_id";
+    Ok(rows(tx, clauses.page(&ctx.store, columns, Order::Ascending, most.unsigned_abs(), &lock)).await?)
 }
 
 async fn apply(

@@ -47,18 +47,16 @@ pub async fn failures(ctx: &Context, filter: Option<&Filter>, first: u64) -> Res
 }
 
 async fn by_cause(ctx: &Context, failed: &Filter, first: u64) -> Result<Vec<FailureGroup>> {
-    let clauses = failed.clauses();
-    let mut values = clauses.values();
-    values.push(Value::from(first as i64));
-    let text = format!(
+    let asked = failed.clauses().over(
+        &ctx.store,
         "SELECT q.*, g.cause AS group_cause, g.n AS group_n FROM \
          (SELECT f.email_id, f.cause, count(*) OVER (PARTITION BY f.cause) AS n, \
-          row_number() OVER (PARTITION BY f.cause ORDER BY f.email_id DESC) AS place {}) AS g \
-         JOIN email_queue q ON q.id = g.email_id WHERE g.place = 1 ORDER BY g.n DESC, g.cause LIMIT ${}",
-        clauses.text(),
-        values.len()
+          row_number() OVER (PARTITION BY f.cause ORDER BY f.email_id DESC) AS place",
+        "email_failures f JOIN email_queue q ON q.id = f.email_id",
+        ") AS g JOIN email_queue q ON q.id = g.email_id WHERE g.place = 1 ORDER BY g.n DESC, g.cause LIMIT ?",
+        first as i64,
     );
-    let found = rows(ctx.store.read(), ctx.store.sql(text, values)).await?;
+    let found = rows(ctx.store.read(), asked).await?;
     let group = |row: &sea_orm::QueryResult| {
         Ok(FailureGroup {
             cause: row.try_get("", "group_cause")?,

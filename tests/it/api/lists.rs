@@ -51,10 +51,16 @@ async fn a_list_is_the_same_walked_from_either_end(backend: Backend) {
         }
     }
     assert_eq!(forwards, newest_first);
+    // Behind the last there is nothing, and the last itself lies before.
+    let behind = page(&served, json!({ "first": 10, "after": after })).await;
+    assert_eq!(behind["nodes"], json!([]));
+    let info = json!({ "hasNextPage": false, "hasPreviousPage": true, "startCursor": null, "endCursor": null });
+    assert_eq!(behind["pageInfo"], info);
     let mut backwards = Vec::new();
     let mut before = Value::Null;
     loop {
         let page = page(&served, json!({ "last": 10, "before": before })).await;
+        assert_eq!(page["pageInfo"]["hasNextPage"], !backwards.is_empty());
         backwards.splice(0..0, ids(&page));
         before = page["pageInfo"]["startCursor"].clone();
         if page["pageInfo"]["hasPreviousPage"] == false {
@@ -94,6 +100,11 @@ async fn what_no_list_can_be_is_the_callers_mistake(backend: Backend) {
         json!({ "first": 101 }),
         json!({ "first": 1, "last": 1 }),
         json!({ "after": "nonsense" }),
+        // Of no list that there is, and of none that there was.
+        json!({ "after": "AQAAAAAAAAAAAAAAAAAAAAAA" }),
+        json!({ "last": 1, "before": "AQIAAAAAAAAAAAAAAAAAAAAA" }),
+        json!({ "after": "AAAAAAAAAAAAAAAAAAAAAA" }),
+        json!({ "last": 1, "after": "AQEAAAAAAAAAAAAAAAAAAAAA" }),
         json!({ "filter": { "address": "nobody" } }),
         json!({ "filter": { "campaignId": "x" } }),
         json!({ "filter": { "domain": "no domain" } }),

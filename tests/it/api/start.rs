@@ -16,7 +16,7 @@ fn bare() -> Launch {
 
 async fn printed_key(process: &Process) -> String {
     let line = process.await_line("API key", SOON).await;
-    line.split_whitespace().find(|word| word.starts_with("mm_live_")).unwrap().to_owned()
+    line.split_whitespace().find(|word| word.starts_with("mm_test_")).unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -62,13 +62,18 @@ async fn the_key_is_shown_at_the_first_start_alone_and_nowhere_stored() {
     let client = Client::new(&address(&second).await, &key);
     client.await_ready(SOON).await;
     client.send_email(letter("bob@example.org")).await;
-    assert!(!second.output().join("\n").contains("mm_live_"));
+    assert!(!second.output().join("\n").contains("mm_test_"));
 }
 
 #[tokio::test]
 async fn nonsense_ends_the_start_with_the_variables_name() {
-    for (name, value) in [("MAILGUN_BULK_CONCURRENCY", "0"), ("LISTEN", "0.0.0.0:0"), ("DATABASE_URL", "mysql://db/x")]
-    {
+    for (name, value) in [
+        ("MAILGUN_BULK_CONCURRENCY", "0"),
+        ("LISTEN", "0.0.0.0:0"),
+        ("DATABASE_URL", "mysql://db/x"),
+        ("JWT_SECRET", "short"),
+        ("TRUSTED_PROXIES", "proxy"),
+    ] {
         let process = bare().env(name, value).start();
         assert_eq!(process.ended(SOON).await.code(), Some(2), "{name}");
         let output = process.output().join("\n");
@@ -82,6 +87,9 @@ async fn check_says_what_is_wrong_and_ends_badly() {
     assert!(good.ended(SOON).await.success(), "{:?}", good.output());
     assert!(good.output().iter().any(|line| line.contains("sandbox, as nothing is configured")), "{:?}", good.output());
     assert!(!good.dir().join("data").exists(), "check changes nothing");
+    let jwt = bare().args(["check"]).env("JWT_SECRET", "a secret of thirty-two bytes, or more").start();
+    assert!(jwt.ended(SOON).await.success(), "{:?}", jwt.output());
+    assert!(jwt.output().iter().any(|line| line.starts_with("jwt") && line.contains("HS256")), "{:?}", jwt.output());
     let closed = tests::child::free_port().to_string();
     let bad = bare().args(["check"]).env("MAILGUN_API_BASE", "sandbox").env("REDIS_HOST", "127.0.0.1");
     let bad = bad.env("REDIS_PORT", closed).start();

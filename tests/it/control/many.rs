@@ -6,7 +6,8 @@ use chrono::TimeDelta;
 use entity::{Priority, Status, bulk_operation};
 use jobs::accept::Draft;
 use jobs::bulk::{self, Filter, Progress};
-use sea_orm::EntityTrait;
+use jobs::store::Dialect;
+use sea_orm::{ConnectionTrait, EntityTrait};
 use tests::database::Backend;
 
 use super::world::{World, draft, later};
@@ -17,6 +18,17 @@ async fn operations(world: &World) -> Vec<bulk_operation::Model> {
 
 /// Lets `request` begin and drops it between or within its groups, as a killed process would.
 async fn interrupted(world: &World, request: impl Future<Output = jobs::Result<Progress>>) -> bulk_operation::Model {
+    // Where a row can be locked the second group waits for one of its own.
+    let store = &world.ctx.store;
+    let held = match store.dialect() {
+        Dialect::Postgres => {
+            let tx = store.begin().await.unwrap();
+            let of_second = "SELECT id FROM email_queue ORDER BY id LIMIT 1 OFFSET 700 FOR UPDATE";
+            tx.execute_raw(store.sql(of_second, [])).await.unwrap();
+            Some(tx)
+        }
+        Dialect::Sqlite => None,
+    };
     // Asked without a pause, by readers who never wait for the writer: six groups are not over between two looks.
     let begun = async {
         let seen = async || bulk_operation::Entity::find().one(world.ctx.store.read()).await.unwrap();
@@ -26,6 +38,12 @@ async fn interrupted(world: &World, request: impl Future<Output = jobs::Result<P
         done = request => panic!("it should not have come to its end: {done:?}"),
         () = begun => {}
     }
+    drop(held);
+    // Its last transaction is rolled back in its own time: until then nobody else can take the operation.
+    let tx = world.ctx.store.begin().await.unwrap();
+    let lock = format!("SELECT id FROM bulk_operations {}", world.ctx.store.for_update());
+    tx.execute_raw(world.ctx.store.sql(lock, [])).await.unwrap();
+    tx.commit().await.unwrap();
     let operation = operations(world).await.remove(0);
     assert!(operation.finished_at.is_none() && operation.done < 2_750, "{operation:?}");
     operation

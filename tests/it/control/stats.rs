@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use entity::hold::Cause;
 use entity::{Priority, Status};
 use jobs::accept::Draft;
-use jobs::filter::Filter;
+use jobs::filter::{Filter, Order};
 use jobs::find::{self, Page};
 use jobs::hold::{self, Cover, Leave};
 use jobs::stats;
@@ -111,7 +111,8 @@ async fn pages_walk_a_list_in_both_directions() {
         world.fail(&ids[5..], "no").await;
         let all = Filter::default();
         let page = async |filter: &Filter, page, newest| {
-            let found = find::emails(ctx, filter, page, newest).await.unwrap();
+            let order = if newest { Order::Descending } else { Order::Ascending };
+            let found = find::emails(ctx, filter, page, order).await.unwrap();
             let places: Vec<_> = found.items.iter().map(|e| ids.iter().position(|id| *id == e.id).unwrap()).collect();
             (places, found.has_previous, found.has_next)
         };
@@ -164,7 +165,8 @@ async fn every_part_of_a_filter_narrows_the_list_and_the_count_alike() {
             (Filter { created_until: Some(start), ..filter() }, 0),
         ];
         for (filter, n) in cases {
-            let listed = find::emails(ctx, &filter, Page::First { n: 50, after: None }, true).await.unwrap();
+            let listed =
+                find::emails(ctx, &filter, Page::First { n: 50, after: None }, Order::Descending).await.unwrap();
             assert_eq!(listed.items.len(), n, "{backend:?} {filter:?}");
             assert_eq!(find::count(ctx, &filter).await.unwrap(), (n as u64, false), "{backend:?} {filter:?}");
         }
@@ -179,8 +181,10 @@ async fn an_emails_content_tries_and_holds_are_read_beside_it() {
         let html = Some("<p>Good day</p>".to_owned());
         let ids = world.accept(2, Draft { html, tags: vec!["greeting".into()], ..draft() }).await;
         world.fail(&ids[..1], "no such mailbox").await;
-        let emails =
-            find::emails(ctx, &Filter::default(), Page::First { n: 9, after: None }, false).await.unwrap().items;
+        let emails = find::emails(ctx, &Filter::default(), Page::First { n: 9, after: None }, Order::Ascending)
+            .await
+            .unwrap()
+            .items;
         let contents: Vec<_> = emails.iter().map(|e| e.content_id).collect();
         assert_eq!(contents[0], contents[1], "the same content is stored once");
         let opened = find::contents(ctx, &contents).await.unwrap();

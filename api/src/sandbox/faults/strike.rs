@@ -112,7 +112,7 @@ impl Strike {
     /// When that wait is over, rounded up to the second, as Mailgun writes it.
     fn date(&self, now: DateTime<Utc>) -> String {
         let over = now + self.retry_after + Duration::from_millis(999);
-        over.format("%a, %d %b %Y %H:%M:%S UTC").to_string()
+        answer::date(over)
     }
 }
 

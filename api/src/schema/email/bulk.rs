@@ -1,12 +1,14 @@
 //! What is asked of many emails at once.
 
 use async_graphql::{Context, Object, SimpleObject};
+use entity::ApiScope;
 use jobs::bulk;
 
 use super::EmailFilter;
 use crate::schema::asked::Asked;
 use crate::schema::count::int;
 use crate::schema::fault::Fault;
+use crate::schema::guard::Needs;
 use crate::schema::refusal::{UserError, UserErrorCode};
 
 /// As many emails as one call retries.
@@ -46,7 +48,8 @@ pub struct BulkMutations;
 
 #[Object]
 impl BulkMutations {
-    /// Cancels all emails that wait and meet the filter, and asks those under way to stop. Needs a key that may manage.
+    /// Cancels all emails that wait and meet the filter, and asks those under way to stop. Requires the scope MANAGE.
+    #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn cancel_emails(
         &self,
         ctx: &Context<'_>,
@@ -63,7 +66,8 @@ impl BulkMutations {
         })
     }
 
-    /// Queues FAILED emails anew, each with all its tries, the oldest first. Needs a key that may manage.
+    /// Queues FAILED emails anew, each with all its tries, the oldest first. Requires the scope MANAGE.
+    #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn retry_failed_emails(
         &self,
         ctx: &Context<'_>,

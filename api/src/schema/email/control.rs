@@ -2,13 +2,14 @@
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, TimeDelta, Utc};
-use entity::email;
+use entity::{ApiScope, email};
 use jobs::control;
 use jobs::ledger::Refusal;
 
 use super::Email;
 use crate::schema::asked::Asked;
 use crate::schema::fault::Fault;
+use crate::schema::guard::Needs;
 use crate::schema::node::Kind;
 use crate::schema::refusal::{UserError, UserErrorCode};
 
@@ -64,7 +65,8 @@ pub struct ControlMutations;
 #[Object]
 impl ControlMutations {
     /// Cancels an email that waits. One that is SENDING or UNCONFIRMED is asked to stop: it ends CANCELLED if it turns out not
-    /// to have left. Needs a key that may manage.
+    /// to have left. Requires the scope MANAGE.
+    #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn cancel_email(
         &self,
         ctx: &Context<'_>,
@@ -74,8 +76,9 @@ impl ControlMutations {
         Ok(answer(control::cancel(&ctx.app()?.ctx, id).await?).into())
     }
 
-    /// Queues a FAILED email anew with all its tries, or a SUPPRESSED one whose suppression was lifted. Needs a key that may
-    /// manage.
+    /// Queues a FAILED email anew with all its tries, or a SUPPRESSED one whose suppression was lifted. Requires the scope
+    /// MANAGE.
+    #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn retry_email(
         &self,
         ctx: &Context<'_>,
@@ -85,7 +88,8 @@ impl ControlMutations {
         Ok(answer(control::retry(&ctx.app()?.ctx, id).await?).into())
     }
 
-    /// Moves an email that waits to another time; up to five minutes past means now. Needs a key that may manage.
+    /// Moves an email that waits to another time; up to five minutes past means now. Requires the scope MANAGE.
+    #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn reschedule_email(
         &self,
         ctx: &Context<'_>,
@@ -100,8 +104,9 @@ impl ControlMutations {
         Ok(answer(control::reschedule(ctx, id, send_at).await?).into())
     }
 
-    /// Takes a person's word on an UNCONFIRMED email: Mailgun has it, or has it not and it goes again. Needs a key that may
-    /// manage.
+    /// Takes a person's word on an UNCONFIRMED email: Mailgun has it, or has it not and it goes again. Requires the scope
+    /// MANAGE.
+    #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn resolve_email(
         &self,
         ctx: &Context<'_>,

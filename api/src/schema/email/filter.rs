@@ -14,7 +14,7 @@ use crate::schema::node::Kind;
 pub struct EmailFilter {
     /// In one of these states.
     status: Option<Vec<Status>>,
-    /// To this address.
+    /// To this address; copies are not looked at.
     address: Option<EmailAddress>,
     /// Through this sending domain.
     domain: Option<String>,
@@ -22,7 +22,7 @@ pub struct EmailFilter {
     campaign_id: Option<ID>,
     /// Of this priority.
     priority: Option<Priority>,
-    /// Accepted in this time.
+    /// Accepted in this time, to the millisecond.
     created_at: Option<DateTimeRange>,
 }
 

@@ -1,16 +1,19 @@
 //! Finding emails.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
-use jobs::filter::Filter;
+use entity::ApiScope;
+use jobs::filter::{Filter, Order};
 use jobs::find;
 use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 use super::{Email, EmailFilter};
 use crate::schema::asked::Asked;
 use crate::schema::count::int;
 use crate::schema::fault::Fault;
+use crate::schema::guard::Needs;
 use crate::schema::node::Kind;
-use crate::schema::page::{Connection, Slice};
+use crate::schema::page::{Connection, List, Slice};
 
 /// In which order emails are listed.
 #[derive(Clone, Copy, Debug, InputObject)]
@@ -38,10 +41,13 @@ pub enum OrderDirection {
 }
 
 impl EmailOrder {
-    fn is_newest_first(order: Option<Self>) -> bool {
+    fn read(order: Option<Self>) -> Order {
         match order {
-            None => true,
-            Some(EmailOrder { field: EmailOrderField::CreatedAt, direction }) => direction == OrderDirection::Desc,
+            None => Order::Descending,
+            Some(EmailOrder { field: EmailOrderField::CreatedAt, direction: OrderDirection::Asc }) => Order::Ascending,
+            Some(EmailOrder { field: EmailOrderField::CreatedAt, direction: OrderDirection::Desc }) => {
+                Order::Descending
+            }
         }
     }
 }
@@ -62,7 +68,8 @@ impl EmailTotals {
 /// How many emails a list has in all.
 #[Object]
 impl EmailTotals {
-    /// How many there are in all; counting may stop early, and `totalCountIsCapped` says so.
+    /// How many there are in all: exact where no address or time is asked for, else up to 10,000; `totalCountIsCapped` says
+    /// whether there are more.
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
         Ok(int(self.count(ctx).await?.0))
     }
@@ -73,20 +80,28 @@ impl EmailTotals {
     }
 }
 
+async fn by_id(ctx: &Context<'_>, id: Uuid) -> Result<Option<Email>, Fault> {
+    Ok(find::email(&ctx.app()?.ctx, id).await?.map(Email::new))
+}
+
 /// Emails by id and by filter.
 #[derive(Default)]
 pub struct EmailQueries;
 
 #[Object]
 impl EmailQueries {
-    /// The email with this id; null when there is none.
-    async fn email(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Option<Email>, Fault> {
-        let Some(id) = Kind::Email.read(&id) else { return Ok(None) };
-        Ok(find::email(&ctx.app()?.ctx, id).await?.map(Email::new))
+    /// The email with this id; null when there is none. Requires the scope READ.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
+    async fn email(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Option<Result<Email, Fault>> {
+        by_id(ctx, Kind::Email.read(&id)?).await.transpose()
     }
 
-    /// Emails, the newest first unless asked otherwise. 25 at a time unless asked otherwise, 100 at most.
+    /// Emails, the newest first unless asked otherwise. 25 at a time unless asked otherwise, 100 at most. A page takes as long
+    /// among millions of emails as among few: by campaign, address, status and time, alone or each with status and time. By
+    /// domain, by priority and by QUEUED it takes longer the more campaigns have such emails; other parts beside an address are
+    /// asked of each email of that address. Requires the scope READ.
     #[expect(clippy::too_many_arguments, reason = "a connection has its four, and a filter and an order besides")]
+    #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn emails(
         &self,
         ctx: &Context<'_>,
@@ -97,10 +112,10 @@ impl EmailQueries {
         #[graphql(desc = "Which emails; without it, all.")] filter: Option<EmailFilter>,
         #[graphql(desc = "In which order; without it, the newest first.")] order_by: Option<EmailOrder>,
     ) -> Result<Connection<Email, EmailTotals>, Fault> {
-        let page = Slice { first, after, last, before }.page()?;
+        let page = Slice { first, after, last, before }.page(List::Emails)?;
         let filter = filter.unwrap_or_default().read()?;
-        let page = find::emails(&ctx.app()?.ctx, &filter, page, EmailOrder::is_newest_first(order_by)).await?;
+        let page = find::emails(&ctx.app()?.ctx, &filter, page, EmailOrder::read(order_by)).await?;
         let totals = EmailTotals { filter, counted: OnceCell::new() };
-        Ok(Connection::new(page, totals, |row| (row.id, Email::new(row))))
+        Ok(Connection::new(List::Emails, page, totals, |row| (row.id, Email::new(row))))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, Object, SimpleObject};
-use entity::email;
+use entity::{ApiScope, email};
 use jobs::accept::{Answer, Complaint, Draft};
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use super::Email;
 use super::input::SendEmailInput;
 use crate::schema::asked::Asked;
 use crate::schema::fault::Fault;
+use crate::schema::guard::Needs;
 use crate::schema::loader::Emails;
 use crate::schema::refusal::{UserError, UserErrorCode};
 
@@ -43,7 +44,8 @@ pub struct SendMutations;
 #[Object]
 impl SendMutations {
     /// Accepts an email: once answered, it is never lost. One to a suppressed address is accepted as SUPPRESSED and not sent.
-    /// Needs a key that may send.
+    /// Requires the scope SEND.
+    #[graphql(guard = "Needs(ApiScope::Send)")]
     async fn send_email(
         &self,
         ctx: &Context<'_>,
@@ -53,7 +55,8 @@ impl SendMutations {
         Ok(SendEmailPayload { email: taken.emails.pop().flatten(), user_errors: taken.user_errors })
     }
 
-    /// Accepts up to 1,000 emails, each by itself: one that is refused does not spoil the rest. Needs a key that may send.
+    /// Accepts up to 1,000 emails, each by itself: one that is refused does not spoil the rest. Requires the scope SEND.
+    #[graphql(guard = "Needs(ApiScope::Send)")]
     async fn send_emails(
         &self,
         ctx: &Context<'_>,

@@ -4,11 +4,12 @@
 mod events;
 mod floors;
 mod service;
+mod surface;
 mod usage;
 
 use clap::{Parser, ValueEnum};
 use tests::client::http;
-use tests::database::{Database, Postgres};
+use tests::database::{Backend, Database, Postgres};
 use tests::patience::SOON;
 use tests::process::{Launch, Process};
 
@@ -34,6 +35,9 @@ struct Options {
     /// Measure recording so many of Mailgun's events instead, on PostgreSQL.
     #[arg(long)]
     events: Option<u64>,
+    /// Measure what the API's surface costs, and nothing else.
+    #[arg(long)]
+    surface_only: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,6 +53,13 @@ async fn main() {
         let postgres = Postgres::durable().await;
         return events::measure(&postgres, postgres.database().await, events).await;
     }
+    let backend = match options.backend {
+        Storage::Postgres => Backend::Postgres,
+        Storage::Sqlite => Backend::Sqlite,
+    };
+    if options.surface_only {
+        return surface::measure(backend).await;
+    }
     let postgres = match options.backend {
         Storage::Postgres => Some(Postgres::durable().await),
         Storage::Sqlite => None,
@@ -62,6 +73,7 @@ async fn main() {
     let service = Service::start(&options, database(postgres.as_ref()).await, postgres, &fake).await;
     let rate = service.measure(&options, &fake).await;
     println!("end to end / bare POSTs: {:.2}", rate / posts);
+    surface::measure(backend).await;
 }
 
 async fn database(postgres: Option<&Postgres>) -> Database {

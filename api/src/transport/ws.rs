@@ -1,0 +1,113 @@
+//! GraphQL over a WebSocket: who may open one, and how many there are. What is said on it is [`conversation`]'s.
+
+mod conversation;
+mod message;
+mod pace;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::Request as GraphqlRequest;
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::{FromRequestParts, Request, WebSocketUpgrade};
+use axum::response::Response;
+use futures::{SinkExt, StreamExt};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::conversation::{Conversation, Host};
+pub use self::pace::Pace;
+use super::Graphql;
+use super::refusal::Refusal;
+use crate::auth::{Principal, Refused};
+use crate::schema::Schema;
+
+/// The one sub-protocol that is spoken (graphql-ws, PROTOCOL.md).
+const PROTOCOL: &str = "graphql-transport-ws";
+/// Sockets of one process.
+const MOST: usize = 10_000;
+/// No frame is read beyond this; a message is refused before, in words (`message::MOST`).
+const READ: usize = 2 * message::MOST;
+
+/// The sockets of this process.
+pub struct Sockets {
+    places: Arc<Semaphore>,
+    open: TaskTracker,
+    pace: Pace,
+    stop: CancellationToken,
+}
+
+impl Sockets {
+    /// None yet; they end at `stop`.
+    pub fn new(pace: Pace, stop: CancellationToken) -> Self {
+        Self { places: Arc::new(Semaphore::new(MOST)), open: TaskTracker::new(), pace, stop }
+    }
+
+    /// Waits until all are closed.
+    pub async fn closed(&self) {
+        self.open.close();
+        self.open.wait().await;
+    }
+}
+
+/// Opens a socket to whoever asks from an allowed place. Their key is asked for when it is open.
+pub async fn upgrade(graphql: Arc<Graphql>, from: IpAddr, request: Request) -> Result<Response, Refusal> {
+    if !graphql.origins.allow(request.headers()) {
+        return Err(Refusal::FromElsewhere);
+    }
+    let place = graphql.sockets.places.clone().try_acquire_owned().map_err(|_| Refusal::Full)?;
+    let (mut head, _) = request.into_parts();
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut head, &()).await.map_err(|_| Refusal::Handshake)?;
+    let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(READ).max_frame_size(READ);
+    let head_key = head.headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let open = graphql.sockets.open.token();
+    Ok(upgrade.on_upgrade(async move |socket| {
+        let _counted = (place, open);
+        if socket.protocol().is_none() {
+            return refuse_protocol(socket).await;
+        }
+        let (pace, stop) = (graphql.sockets.pace, graphql.sockets.stop.clone());
+        let (sink, source) = socket.split();
+        Conversation::new(Caller { graphql, from }, source, sink, pace).hold(head_key, stop).await;
+    }))
+}
+
+async fn refuse_protocol(mut socket: WebSocket) {
+    let frame = CloseFrame { code: 4406, reason: format!("please speak {PROTOCOL}").into() };
+    let close = async {
+        // Nobody may be there to hear it.
+        socket.send(Message::Close(Some(frame))).await.ok();
+        socket.close().await.ok();
+    };
+    timeout(Duration::from_secs(5), close).await.ok();
+}
+
+/// Whoever speaks on a socket.
+struct Caller {
+    graphql: Arc<Graphql>,
+    from: IpAddr,
+}
+
+impl Host for Caller {
+    type Schema = Schema;
+
+    async fn ask(&self, key: &str) -> Result<Principal, Refused> {
+        self.graphql.app.doorkeeper.ask(key, self.from).await
+    }
+
+    fn left(&self, principal: &Principal) -> Option<Duration> {
+        let left = principal.expires_at? - self.graphql.app.ctx.clock.now();
+        Some(left.to_std().unwrap_or_default())
+    }
+
+    fn request(&self, request: GraphqlRequest, principal: Principal) -> GraphqlRequest {
+        self.graphql.request(request, principal)
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.graphql.app.schema
+    }
+}
