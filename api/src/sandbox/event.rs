@@ -92,7 +92,9 @@ impl Occurrence {
         let mut data = self.common();
         let own = match self.step.event {
             Event::Accepted => self.accepted(),
-            Event::Delivered | Event::Discarded | Event::Failed(_) => self.attempted(),
+            Event::Delivered => self.attempted(&Status::DELIVERED, None),
+            Event::Discarded => self.attempted(&Status::DISCARDED, None),
+            Event::Failed(failure) => self.attempted(&failure.status(), Some(failure.reason())),
             Event::Rejected => rejected(),
             Event::Opened(reader) => read(reader),
             Event::Clicked => clicked(),
@@ -206,13 +208,8 @@ impl Occurrence {
     }
 
     /// What came of an attempt to deliver.
-    fn attempted(&self) -> Value {
+    fn attempted(&self, status: &Status, reason: Option<&str>) -> Value {
         let mut envelope = self.envelope();
-        let (status, reason) = match self.step.event {
-            Event::Failed(failure) => (failure.status(), Some(failure.reason())),
-            Event::Discarded => (Status::DISCARDED, None),
-            _ => (Status::DELIVERED, None),
-        };
         let recipient = self.recipient();
         let host = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
         let mut told = status.json(self.step.attempt);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use self::Event::{Accepted, Clicked, Complained, Delivered, Discarded, Failed, Opened, Rejected, Unsubscribed};
 use super::lists::List;
 
 /// Something that happens to a message at one recipient, and that Mailgun makes an event of.
@@ -70,22 +71,20 @@ const fn row(words: &'static [&'static str], events: &'static [(u64, Event)]) ->
     Row { words, told: Told::Everyone, events }
 }
 
-use Event::{Accepted, Clicked, Complained, Delivered, Discarded, Failed, Opened, Rejected, Unsubscribed};
-
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
-    row(&["bounce"], &[(500, Failed(Failure::Bounce))]),
-    row(&["softbounce"], &[(500, Failed(Failure::Deferred)), (2_500, Failed(Failure::Old))]),
-    row(&["mailboxfull"], &[(500, Failed(Failure::MailboxFull))]),
-    row(&["block"], &[(500, Failed(Failure::Blocked))]),
-    row(&["old"], &[(500, Failed(Failure::Old))]),
-    row(&["defer"], &[(500, Failed(Failure::Deferred)), (2_500, Delivered)]),
-    row(&["reject"], &[(200, Rejected)]),
-    row(&["complain", "complaint"], &[(500, Delivered), (1_500, Complained)]),
-    row(&["unsubscribe"], &[(500, Delivered), (1_500, Unsubscribed)]),
-    row(&["open"], &[(500, Delivered), (1_500, Opened(Reader::Person))]),
-    row(&["click"], &[(500, Delivered), (1_500, Opened(Reader::Person)), (2_000, Clicked)]),
-    row(&["machineopen"], &[(500, Delivered), (600, Opened(Reader::Machine))]),
+    row(&["bounce"],                    &[(500, Failed(Failure::Bounce))]),
+    row(&["softbounce"],                &[(500, Failed(Failure::Deferred)), (2_500, Failed(Failure::Old))]),
+    row(&["mailboxfull"],               &[(500, Failed(Failure::MailboxFull))]),
+    row(&["block"],                     &[(500, Failed(Failure::Blocked))]),
+    row(&["old"],                       &[(500, Failed(Failure::Old))]),
+    row(&["defer"],                     &[(500, Failed(Failure::Deferred)), (2_500, Delivered)]),
+    row(&["reject"],                    &[(200, Rejected)]),
+    row(&["complain", "complaint"],     &[(500, Delivered), (1_500, Complained)]),
+    row(&["unsubscribe"],               &[(500, Delivered), (1_500, Unsubscribed)]),
+    row(&["open"],                      &[(500, Delivered), (1_500, Opened(Reader::Person))]),
+    row(&["click"],                     &[(500, Delivered), (1_500, Opened(Reader::Person)), (2_000, Clicked)]),
+    row(&["machineopen"],               &[(500, Delivered), (600, Opened(Reader::Machine))]),
     Row { words: &["silent"], told: Told::Log,    events: &[(500, Delivered)] },
     Row { words: &["lost"],   told: Told::Nobody, events: &[(500, Delivered)] },
 ];

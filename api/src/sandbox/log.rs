@@ -29,7 +29,7 @@ pub(super) enum Start {
     Last,
 }
 
-/// A page of events, and whether there are others behind it.
+/// A page of events, and how many there are on all pages.
 pub(super) struct Found {
     pub(super) events: Vec<Occurrence>,
     pub(super) total: usize,

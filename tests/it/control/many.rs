@@ -23,7 +23,8 @@ async fn interrupted(world: &World, request: impl Future<Output = jobs::Result<P
     let held = match store.dialect() {
         Dialect::Postgres => {
             let tx = store.begin().await.unwrap();
-            let of_second = "SELECT id FROM email_queue ORDER BY id LIMIT 1 OFFSET 700 FOR UPDATE";
+            let of_second = "SELECT id FROM email_queue WHERE id = \
+                             (SELECT id FROM email_queue ORDER BY id LIMIT 1 OFFSET 700) FOR UPDATE";
             tx.execute_raw(store.sql(of_second, [])).await.unwrap();
             Some(tx)
         }
@@ -38,7 +39,9 @@ async fn interrupted(world: &World, request: impl Future<Output = jobs::Result<P
         done = request => panic!("it should not have come to its end: {done:?}"),
         () = begun => {}
     }
-    drop(held);
+    if let Some(held) = held {
+        held.rollback().await.unwrap();
+    }
     // Its last transaction is rolled back in its own time: until then nobody else can take the operation.
     let tx = world.ctx.store.begin().await.unwrap();
     let lock = format!("SELECT id FROM bulk_operations {}", world.ctx.store.for_update());

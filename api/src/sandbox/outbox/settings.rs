@@ -26,7 +26,7 @@ pub(in crate::sandbox) struct Settings {
     silence: Option<Silence>,
 }
 
-/// By chance (0 to 1), or each so-and-so-manieth.
+/// By chance (0 to 1), or every n-th.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::sandbox) enum Duplicates {
