@@ -12,6 +12,7 @@ pub mod fault;
 mod guard;
 mod hold;
 mod key;
+mod lead;
 pub mod limits;
 mod loader;
 mod mask;
@@ -19,6 +20,7 @@ mod node;
 mod page;
 mod queue;
 mod refusal;
+mod suppression;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -44,6 +46,8 @@ pub struct Query(
     queue::QueueQueries,
     hold::HoldQueries,
     key::KeyQueries,
+    suppression::SuppressionQueries,
+    lead::LeadQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -55,6 +59,7 @@ pub struct Mutation(
     hold::HoldMutations,
     queue::QueueMutations,
     key::KeyMutations,
+    suppression::SuppressionMutations,
 );
 
 /// What may be followed.

@@ -54,16 +54,12 @@ pub async fn finished(ctx: &Context) -> Result<String> {
 /// # Errors
 /// The database's own; what was done by then stays done.
 pub async fn suppressions(ctx: &Context) -> Result<String> {
-    let archived = in_groups(ctx, ARCHIVE, ctx.clock.now()).await?;
+    let archived = crate::suppress::list::archive(ctx).await?;
     Ok(format!("archived {archived} expired suppressions"))
 }
 
 const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (api_key_id, key) IN \
      (SELECT k.api_key_id, k.key FROM idempotency_keys k WHERE k.created_at < $1 ORDER BY k.created_at LIMIT $2)";
-
-const ARCHIVE: &str = "UPDATE email_suppression_list SET archived_at = $1 WHERE id IN \
-     (SELECT s.id FROM email_suppression_list s WHERE s.expires_at <= $1 AND s.archived_at IS NULL \
-      ORDER BY s.expires_at LIMIT $2)";
 
 /// Repeats a statement over a group of rows until it meets fewer. Answers how many it met in all.
 async fn in_groups(ctx: &Context, text: &str, time: chrono::DateTime<chrono::Utc>) -> Result<u64> {

@@ -14,22 +14,25 @@ use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::content::Head;
-use entity::{EmailAddress, Mailbox, Outcome, Policy, Priority, Status, attempt, email};
+use entity::suppression::Reason;
+use entity::{EmailAddress, Mailbox, Outcome, Policy, Priority, Status, attempt, email, suppression};
 use jobs::hold::Leave;
 
 use super::asked::Asked;
 use super::count::int;
 use super::fault::Fault;
 use super::guard;
+use super::lead::{self, Lead};
 use super::loader::{Attempts, Contents, Heads, Leaves};
 use super::mask::{Recipient, Words};
 use super::node::Kind;
+use super::suppression::{Blocking, Suppression};
 use super::timeline::{self, TimelineEntry};
 pub use bulk::BulkMutations;
 use content::EmailContent;
 pub use control::ControlMutations;
-pub use filter::EmailFilter;
-pub use list::EmailQueries;
+pub use filter::{DateTimeRange, EmailFilter};
+pub use list::{EmailQueries, OrderDirection};
 pub use send::SendMutations;
 
 /// An email, from its acceptance to its end and after.
@@ -58,6 +61,14 @@ impl Email {
     async fn stored(&self, ctx: &Context<'_>) -> Result<Option<serde_json::Value>, Fault> {
         guard::sees_contents(ctx)?;
         Ok(self.head(ctx).await?.and_then(|head| head.metadata.clone()))
+    }
+
+    /// The entry that binds it: an unsubscribe does not, where its recipient asked for it.
+    async fn blocking(&self, ctx: &Context<'_>) -> Result<Option<Suppression>, Fault> {
+        let blocking = ctx.data_opt::<DataLoader<Blocking>>().ok_or(Fault::Unattended)?;
+        let entries = blocking.load_one(self.row.recipient_key.clone()).await?.unwrap_or_default();
+        let binds = |entry: &suppression::Model| !(self.row.transactional && entry.reason == Reason::Unsubscribe);
+        Ok(entries.into_iter().find(binds).map(Suppression::new))
     }
 
     /// Whether it may leave, where it waits and is due.
@@ -163,6 +174,16 @@ impl Email {
             }
             Err(fault) => Some(Err(fault)),
         }
+    }
+
+    /// Whom it is for, as the application names them; null where its `leadId` was not given.
+    async fn lead(&self, ctx: &Context<'_>) -> Option<Result<Lead, Fault>> {
+        lead::by_id(ctx, self.row.lead_id?).await.transpose()
+    }
+
+    /// What keeps its recipient from being mailed at the moment; null when nothing does.
+    async fn suppression(&self, ctx: &Context<'_>) -> Option<Result<Suppression, Fault>> {
+        self.blocking(ctx).await.transpose()
     }
 
     /// What the sender stored with it. For a key that may only read, null with the error FORBIDDEN.

@@ -16,6 +16,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::fault::Fault;
+use super::{lead, suppression};
 
 /// Emails by id.
 pub struct Emails(Arc<Context>);
@@ -41,6 +42,9 @@ where
         .data(loader(Contents(ctx.clone())))
         .data(loader(Attempts(ctx.clone())))
         .data(loader(Leaves(ctx.clone())))
+        .data(loader(suppression::Entries(ctx.clone())))
+        .data(loader(suppression::Blocking(ctx.clone())))
+        .data(loader(lead::Leads(ctx.clone())))
 }
 
 fn loader<L>(loads: L) -> DataLoader<L, NoCache> {

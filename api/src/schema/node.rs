@@ -12,7 +12,9 @@ use super::email::Email;
 use super::fault::Fault;
 use super::guard::Needs;
 use super::key::ApiKey;
+use super::lead::{self, Lead, Leads};
 use super::loader::Emails;
+use super::suppression::{Entries, Suppression};
 use crate::auth::keys;
 
 /// As many things as one call may ask for.
@@ -27,6 +29,10 @@ pub enum Node {
     Email(Email),
     /// An API key.
     ApiKey(ApiKey),
+    /// An entry of the suppression list.
+    Suppression(Suppression),
+    /// A lead.
+    Lead(Lead),
 }
 
 /// What an id may name.
@@ -40,6 +46,8 @@ pub enum Kind {
     Lead,
     /// An API key.
     ApiKey,
+    /// An entry of the suppression list.
+    Suppression,
 }
 
 impl Kind {
@@ -49,6 +57,7 @@ impl Kind {
             Kind::Campaign => "campaign",
             Kind::Lead => "lead",
             Kind::ApiKey => "api-key",
+            Kind::Suppression => "suppression",
         }
     }
 
@@ -92,9 +101,21 @@ impl NodeQueries {
         let keys = api_keys(ctx, ids.iter().filter_map(|id| Kind::ApiKey.read(id)).collect()).await?;
         let emails = ctx.data_opt::<DataLoader<Emails>>().ok_or(Fault::Unattended)?;
         let emails = emails.load_many(ids.iter().filter_map(|id| Kind::Email.read(id))).await?;
-        let node = |id: &ID| match Kind::ApiKey.read(id) {
-            Some(key) => keys.get(&key).cloned(),
-            None => emails.get(&Kind::Email.read(id)?).cloned().map(email),
+        let entries = ctx.data_opt::<DataLoader<Entries>>().ok_or(Fault::Unattended)?;
+        let entries = entries.load_many(ids.iter().filter_map(|id| Kind::Suppression.read(id))).await?;
+        let leads = ctx.data_opt::<DataLoader<Leads>>().ok_or(Fault::Unattended)?;
+        let leads = leads.load_many(ids.iter().filter_map(|id| Kind::Lead.read(id))).await?;
+        let node = |id: &ID| {
+            let entry = || entries.get(&Kind::Suppression.read(id)?).cloned();
+            let lead = || leads.get(&Kind::Lead.read(id)?).cloned();
+            match Kind::ApiKey.read(id) {
+                Some(key) => keys.get(&key).cloned(),
+                None => Kind::Email
+                    .read(id)
+                    .and_then(|id| emails.get(&id).cloned().map(email))
+                    .or_else(|| entry().map(|row| Node::Suppression(Suppression::new(row))))
+                    .or_else(|| lead().map(|lead| Node::Lead(Lead::new(lead)))),
+            }
         };
         Ok(ids.iter().map(node).collect())
     }
@@ -116,6 +137,13 @@ async fn api_keys(ctx: &Context<'_>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Nod
 async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
     if let Some(key) = Kind::ApiKey.read(id) {
         return Ok(api_keys(ctx, vec![key]).await?.remove(&key));
+    }
+    if let Some(id) = Kind::Suppression.read(id) {
+        let entries = ctx.data_opt::<DataLoader<Entries>>().ok_or(Fault::Unattended)?;
+        return Ok(entries.load_one(id).await?.map(|row| Node::Suppression(Suppression::new(row))));
+    }
+    if let Some(id) = Kind::Lead.read(id) {
+        return Ok(lead::by_id(ctx, id).await?.map(Node::Lead));
     }
     let Some(id) = Kind::Email.read(id) else { return Ok(None) };
     Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))
