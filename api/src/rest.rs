@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use async_graphql::Response as Answered;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
@@ -29,13 +29,14 @@ use problem::Problem;
 /// What all paths begin with.
 pub const BASE: &str = "/api/email-reliability";
 
-/// The id in a path, where it has one.
-type JobId = Option<Path<String>>;
+/// What stands in a path, where it takes something.
+type Parameter = Option<Path<String>>;
 
 /// A request but for its body.
 struct Asked {
     principal: Principal,
-    id: Option<String>,
+    parameter: Option<String>,
+    query: Option<String>,
     headers: HeaderMap,
 }
 
@@ -45,10 +46,11 @@ pub fn router() -> Router<Arc<Graphql>> {
     let paths = OPERATIONS.iter().fold(described, |router, operation| {
         let answer = async move |State(graphql): State<Arc<Graphql>>,
                                  Extension(principal): Extension<Principal>,
-                                 id: JobId,
+                                 parameter: Parameter,
+                                 RawQuery(query): RawQuery,
                                  headers: HeaderMap,
                                  body: Body| {
-            let asked = Asked { principal, id: id.map(|Path(id)| id), headers };
+            let asked = Asked { principal, parameter: parameter.map(|Path(text)| text), query, headers };
             operation.answer(&graphql, asked, body).await.unwrap_or_else(|refusal| refusal)
         };
         router.route(operation.path, on(operation.filter(), answer))
@@ -70,13 +72,14 @@ pub async fn in_our_form(answer: Response) -> Response {
 
 impl Operation {
     async fn answer(&self, graphql: &Graphql, asked: Asked, body: Body) -> Result<Response, Response> {
-        let Asked { principal, id, headers } = asked;
+        let Asked { principal, parameter, query, headers } = asked;
         if !principal.scopes.allow(self.scope) {
             return Err(Problem::forbidden(self.scope).into_response());
         }
         let held = graphql.read(&headers, body, principal).await?;
         let done = async {
-            let variables = self.variables(id.as_deref(), &headers, &held.bytes)?;
+            let variables =
+                self.variables(parameter.as_deref(), query.as_deref().unwrap_or_default(), &headers, &held.bytes)?;
             let request = async_graphql::Request::new(self.document).variables(variables);
             self.shape(graphql.execute(request, principal).await)
         };

@@ -17,7 +17,7 @@ fn headers(given: &[(&'static str, &str)]) -> HeaderMap {
 const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
 
 fn variables(operation: &Operation, headers: &HeaderMap, body: &str) -> Result<Value, Problem> {
-    let variables = operation.variables(Some("0198"), headers, body.as_bytes())?;
+    let variables = operation.variables(Some("0198"), "", headers, body.as_bytes())?;
     Ok(serde_json::to_value(variables).unwrap())
 }
 
@@ -46,8 +46,32 @@ fn a_request_becomes_the_variables_of_its_document() {
 fn an_id_may_come_with_its_kind_or_without() {
     let job = operation(Method::GET, "/queue/job/{jobId}");
     for id in ["0198", "email:0198"] {
-        let variables = job.variables(Some(id), &HeaderMap::new(), b"").unwrap();
+        let variables = job.variables(Some(id), "", &HeaderMap::new(), b"").unwrap();
         assert_eq!(serde_json::to_value(variables).unwrap(), json!({ "id": "email:0198" }));
+    }
+}
+
+#[test]
+fn a_query_becomes_variables_of_their_types() {
+    let list = operation(Method::GET, "/suppression/list");
+    let lift = operation(Method::DELETE, "/suppression/{email}");
+    let cases = [
+        (list, "first=10&active=true&reason=BOUNCE", Ok(json!({ "first": 10, "active": true, "reason": "BOUNCE" }))),
+        (list, "search=a%2Bb%40x", Ok(json!({ "search": "a+b@x" }))),
+        (list, "first=ten", Err("first has to be a whole number")),
+        (list, "active=yes", Err("active has to be true or false")),
+        (list, "first=1&first=2", Err("first is given twice")),
+        (list, "frist=1", Err("frist is no key")),
+        (lift, "", Ok(json!({ "target": "ann@example.com" }))),
+        (lift, "reasons=BOUNCE,MANUAL", Ok(json!({ "target": "ann@example.com", "reasons": ["BOUNCE", "MANUAL"] }))),
+        (lift, "target=bob@example.com", Err("target is no key")),
+    ];
+    for (operation, query, expected) in cases {
+        match (operation.variables(Some("ann@example.com"), query, &HeaderMap::new(), b""), expected) {
+            (Ok(variables), Ok(expected)) => assert_eq!(serde_json::to_value(variables).unwrap(), expected, "{query}"),
+            (Err(problem), Err(words)) => assert!(format!("{problem:?}").contains(words), "{query}: {problem:?}"),
+            (found, expected) => panic!("{query}: {found:?} in place of {expected:?}"),
+        }
     }
 }
 
