@@ -103,15 +103,13 @@ pub async fn suppress(ctx: &Context, entry: NewEntry) -> Result<(suppression::Mo
 pub async fn suppress_many(ctx: &Context, entries: Vec<NewEntry>) -> Result<Entered> {
     let end = Instant::now() + bulk::TURN;
     let mut operations = Vec::new();
-    let mut entered = 0;
     for group in entries.chunks(GROUP) {
         let now = ctx.clock.now();
         let facts: Vec<suppression_fact::Model> = group.iter().map(|entry| entry.fact(ctx, now)).collect();
         operations.extend(repeat(|| store(ctx, &facts)).await?);
-        entered += distinct(group);
     }
     let waiting = bulk::work_on(ctx, &operations, end).await?;
-    Ok(Entered { entered, in_flight: in_flight(ctx, &entries).await?, waiting })
+    Ok(Entered { entered: distinct(&entries), in_flight: in_flight(ctx, &entries).await?, waiting })
 }
 
 /// What [`suppress_many`] would do: how many it would enter, and how many waiting emails would end.
@@ -129,7 +127,7 @@ pub async fn would_suppress(ctx: &Context, entries: &[NewEntry]) -> Result<Enter
 }
 
 fn distinct(entries: &[NewEntry]) -> u64 {
-    entries.iter().map(|entry| (&entry.target, entry.reason)).collect::<BTreeSet<_>>().len() as u64
+    entries.iter().map(|entry| (entry.target.key(), entry.reason)).collect::<BTreeSet<_>>().len() as u64
 }
 
 /// Stores facts, and with them what is to follow. Answers the operations.
