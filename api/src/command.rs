@@ -7,6 +7,7 @@ use entity::ApiScope;
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::suppressions::{self, Suppressions};
 use crate::{auth, check, schema, serve, telemetry};
 
 /// Stands between an application and Mailgun, so that no email is lost and none is sent twice. Without a command it serves.
@@ -39,6 +40,9 @@ pub enum Command {
     /// API keys.
     #[command(subcommand)]
     Key(Key),
+    /// The suppression list as a file.
+    #[command(subcommand)]
+    Suppressions(Suppressions),
     /// Say what is configured and whether everything it names can be reached; changes nothing.
     Check,
 }
@@ -124,6 +128,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Migrate => serve::migrate(&config.check()?).await,
             Command::Sandbox => serve::sandbox(&config).await,
             Command::Key(key) => auth::execute(&config.check()?, key).await,
+            Command::Suppressions(asked) => suppressions::execute(&config.check()?, asked).await,
             Command::Check => check::check(&config).await,
             Command::Schema => Ok(()),
         }

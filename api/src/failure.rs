@@ -49,6 +49,15 @@ pub enum Failure {
     /// A key was to end in the past.
     #[error("--expires names a time that is past")]
     KeyOver,
+    /// A file can't be read.
+    #[error("{0}: {1}")]
+    File(std::path::PathBuf, #[source] std::io::Error),
+    /// A file's columns don't say what is needed.
+    #[error("{0}")]
+    Columns(String),
+    /// A CSV file can't be read or written.
+    #[error("the CSV: {0}")]
+    Csv(#[from] csv::Error),
     /// `check` found something.
     #[error("{0} of these need attention")]
     Checked(usize),
@@ -62,6 +71,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Nonsense(_) | Failure::DotEnv(_) | Failure::NoSuchKey(_) | Failure::KeyOver => ExitCode::from(2),
+            Failure::File(..) | Failure::Columns(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

@@ -17,6 +17,7 @@ mod rest;
 pub mod sandbox;
 pub mod schema;
 mod serve;
+mod suppressions;
 mod telemetry;
 pub mod transport;
 

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use async_graphql::Response as Answered;
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
 use axum::{Extension, Json, Router};
@@ -29,14 +29,14 @@ use problem::Problem;
 /// What all paths begin with.
 pub const BASE: &str = "/api/email-reliability";
 
-/// The parameter in a path, where it has one.
+/// What stands in a path, where it takes something.
 type Parameter = Option<Path<String>>;
 
 /// A request but for its body.
 struct Asked {
     principal: Principal,
     parameter: Option<String>,
-    uri: Uri,
+    query: Option<String>,
     headers: HeaderMap,
 }
 
@@ -47,10 +47,10 @@ pub fn router() -> Router<Arc<Graphql>> {
         let answer = async move |State(graphql): State<Arc<Graphql>>,
                                  Extension(principal): Extension<Principal>,
                                  parameter: Parameter,
-                                 uri: Uri,
+                                 RawQuery(query): RawQuery,
                                  headers: HeaderMap,
                                  body: Body| {
-            let asked = Asked { principal, parameter: parameter.map(|Path(text)| text), uri, headers };
+            let asked = Asked { principal, parameter: parameter.map(|Path(text)| text), query, headers };
             operation.answer(&graphql, asked, body).await.unwrap_or_else(|refusal| refusal)
         };
         router.route(operation.path, on(operation.filter(), answer))
@@ -72,13 +72,14 @@ pub async fn in_our_form(answer: Response) -> Response {
 
 impl Operation {
     async fn answer(&self, graphql: &Graphql, asked: Asked, body: Body) -> Result<Response, Response> {
-        let principal = asked.principal;
+        let Asked { principal, parameter, query, headers } = asked;
         if !principal.scopes.allow(self.scope) {
             return Err(Problem::forbidden(self.scope).into_response());
         }
-        let held = graphql.read(&asked.headers, body, principal).await?;
+        let held = graphql.read(&headers, body, principal).await?;
         let done = async {
-            let variables = self.variables(&asked, &held.bytes)?;
+            let variables =
+                self.variables(parameter.as_deref(), query.as_deref().unwrap_or_default(), &headers, &held.bytes)?;
             let request = async_graphql::Request::new(self.document).variables(variables);
             self.shape(graphql.execute(request, principal).await)
         };

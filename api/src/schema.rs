@@ -13,6 +13,7 @@ pub mod fault;
 mod guard;
 mod hold;
 mod key;
+mod lead;
 pub mod limits;
 mod loader;
 mod mask;
@@ -20,6 +21,7 @@ mod node;
 mod page;
 mod queue;
 mod refusal;
+mod suppression;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -46,6 +48,8 @@ pub struct Query(
     queue::QueueQueries,
     hold::HoldQueries,
     key::KeyQueries,
+    suppression::SuppressionQueries,
+    lead::LeadQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -57,6 +61,7 @@ pub struct Mutation(
     hold::HoldMutations,
     queue::QueueMutations,
     key::KeyMutations,
+    suppression::SuppressionMutations,
 );
 
 /// What may be followed.

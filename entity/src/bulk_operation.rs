@@ -45,4 +45,6 @@ pub enum Kind {
     Retry = 1,
     /// Finished emails are moved out of the queue.
     Clean = 2,
+    /// Waiting emails end SUPPRESSED where their recipient must not be mailed.
+    Suppress = 3,
 }

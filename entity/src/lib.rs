@@ -3,7 +3,7 @@
 //! `email` is the queue itself, and around it stand `content` (what an email says), `attempt` (its tries), `tally` (how many
 //! stand where), `rate` (how many go each minute), `failure` (which failed), `scope` (campaign × sending domain), `hold`, `breaker` and `lane` (why and where
 //! emails wait), `idempotency_key`, `bulk_operation`, `cron_run`, `api_key`, `suppression` (from
-//! `suppression_fact`), `delivery_event` (around it `event_clock`, `event_key`, `event_seal`, `webhook_token`, `quarantined_event`), and
+//! `suppression_fact`, counted in `suppression_tally`), `lead`, `delivery_event` (around it `event_clock`, `event_key`, `event_seal`, `webhook_token`, `quarantined_event`), and
 //! what follows from events: `email_facts` and `campaign_metrics`.
 
 #![expect(missing_docs, reason = "a column's name says it; where it does not, it has a comment")]
@@ -29,6 +29,7 @@ pub mod failure;
 pub mod hold;
 pub mod idempotency_key;
 pub mod lane;
+pub mod lead;
 pub mod priority;
 pub mod quarantined_event;
 pub mod rate;
@@ -37,6 +38,7 @@ pub mod sealed;
 pub mod status;
 pub mod suppression;
 pub mod suppression_fact;
+pub mod suppression_tally;
 pub mod tally;
 pub mod webhook_token;
 

@@ -63,7 +63,7 @@ pub async fn finished(ctx: &Context) -> Result<String> {
 /// # Errors
 /// The database's own; what was done by then stays done.
 pub async fn suppressions(ctx: &Context) -> Result<String> {
-    let archived = in_groups(ctx, ARCHIVE, ctx.clock.now()).await?;
+    let archived = crate::suppress::list::archive(ctx).await?;
     Ok(format!("archived {archived} expired suppressions"))
 }
 
@@ -75,10 +75,6 @@ const FORGET_TOKENS: &str = "DELETE FROM webhook_tokens WHERE token IN \
 
 const FORGET_QUARANTINED: &str = "DELETE FROM email_event_quarantine WHERE id IN \
      (SELECT e.id FROM email_event_quarantine e WHERE e.recorded_at < $1 ORDER BY e.recorded_at LIMIT $2)";
-
-const ARCHIVE: &str = "UPDATE email_suppression_list SET archived_at = $1 WHERE id IN \
-     (SELECT s.id FROM email_suppression_list s WHERE s.expires_at <= $1 AND s.archived_at IS NULL \
-      ORDER BY s.expires_at LIMIT $2)";
 
 /// Repeats a statement over a group of rows until it meets fewer. Answers how many it met in all.
 async fn in_groups(ctx: &Context, text: &str, time: chrono::DateTime<chrono::Utc>) -> Result<u64> {

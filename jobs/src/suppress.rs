@@ -1,6 +1,14 @@
 //! Who must not be mailed. Asked at acceptance and again at the gate; where the list can't be asked, nothing is sent.
+//!
+//! `facts` keeps what suppressed and what lifted, and the list that follows from it; `enter` and `lift` are what a person asks
+//! for; `state`, `list` and `tallies` tell how it stands.
 
+pub mod enter;
 pub mod facts;
+pub mod lift;
+pub mod list;
+pub mod state;
+pub mod tallies;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -60,7 +68,7 @@ impl List {
     }
 }
 
-fn domain_of(key: &str) -> Option<&str> {
+pub(crate) fn domain_of(key: &str) -> Option<&str> {
     key.rsplit_once('@').map(|(_, domain)| domain)
 }
 

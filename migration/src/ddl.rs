@@ -4,10 +4,10 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
 /// Runs statements after putting in this back end's words for `{uuid}`, `{time}`, `{bytes}`, `{serial}`, `{hot}` (room for
-/// updates in place), `{keyed}` (a table that is its primary key's index) and `{derived}` (a column added later that is
-/// computed from others).
+/// updates in place), `{keyed}` (a table that is its primary key's index), `{derived}` (a column added later that is
+/// computed from others) and `{bytewise}` (texts in the order of their bytes).
 pub async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
-    let words: [(&str, &str); 7] = match manager.get_database_backend() {
+    let words: [(&str, &str); 8] = match manager.get_database_backend() {
         DbBackend::Sqlite => [
             ("{uuid}", "blob"),
             ("{time}", "text"),
@@ -16,6 +16,7 @@ pub async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(),
             ("{hot}", ""),
             ("{keyed}", "WITHOUT ROWID"),
             ("{derived}", "VIRTUAL"),
+            ("{bytewise}", ""),
         ],
         _ => [
             ("{uuid}", "uuid"),
@@ -25,6 +26,7 @@ pub async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(),
             ("{hot}", "WITH (fillfactor = 50)"),
             ("{keyed}", "WITH (fillfactor = 50)"),
             ("{derived}", "STORED"),
+            ("{bytewise}", "COLLATE \"C\""),
         ],
     };
     for statement in statements {

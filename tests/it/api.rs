@@ -10,6 +10,7 @@ mod rest;
 mod scopes;
 mod send;
 mod start;
+mod suppressions;
 mod ws;
 
 use serde_json::{Value, json};

@@ -27,4 +27,5 @@ mod races;
 mod redis;
 mod sandbox;
 mod send;
+mod suppressions;
 mod usual;

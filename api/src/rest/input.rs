@@ -2,63 +2,62 @@
 //! misspelt `untill` would pause for ever.
 
 use async_graphql::Variables;
-use axum::extract::Query;
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value as Json};
 
-use super::Asked;
-use super::operation::{Operation, Takes};
+use super::operation::{Operation, Parameter, Takes};
 use super::problem::Problem;
 
 /// The header that names one sending, as the IETF's draft of that name has it.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 impl Operation {
-    /// The variables that a request and its body stand for.
+    /// The variables that a request with this parameter in its path, this query, these headers and this body stands for.
     ///
     /// # Errors
     /// What can't be read, in the words of its key.
-    pub(super) fn variables(&self, asked: &Asked, body: &[u8]) -> Result<Variables, Problem> {
-        let headers = &asked.headers;
+    pub(super) fn variables(
+        &self,
+        parameter: Option<&str>,
+        query: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Variables, Problem> {
         let variables = match self.takes {
             Takes::Nothing => Map::new(),
-            Takes::Id => {
-                let id = id("email", asked.parameter.as_deref().unwrap_or_default());
-                Map::from_iter([("id".to_owned(), Json::from(id))])
+            Takes::Path(own) => {
+                let mut variables = self.query(query, Some(own.variable))?;
+                variables.insert(own.variable.to_owned(), Json::from(own.read(parameter.unwrap_or_default())));
+                variables
             }
-            Takes::Query => self.query(asked)?,
+            Takes::Query => self.query(query, None)?,
             Takes::Keys => self.keys(object(headers, body)?)?,
             Takes::Input => {
                 let input = named(object(headers, body)?, headers)?;
                 Map::from_iter([("input".to_owned(), Json::Object(input))])
             }
+            Takes::Body => Map::from_iter([("input".to_owned(), Json::Object(object(headers, body)?))]),
         };
         Ok(Variables::from_json(Json::Object(variables)))
     }
 
-    fn query(&self, asked: &Asked) -> Result<Map<String, Json>, Problem> {
+    /// The keys of a query, each as its variable's type has it; `but` is no key of it.
+    fn query(&self, query: &str, but: Option<&str>) -> Result<Map<String, Json>, Problem> {
         let mut variables = Map::new();
-        if let (Some(name), Some(text)) = (self.parameter(), &asked.parameter) {
-            // `campaignId` is the id of a campaign.
-            let value = name.strip_suffix("Id").map_or_else(|| text.clone(), |kind| id(kind, text));
-            variables.insert(name.to_owned(), Json::from(value));
-        }
-        let query = Query::<Vec<(String, String)>>::try_from_uri(&asked.uri)
-            .map_err(|error| Problem::unreadable(format!("the query can't be read: {error}")))?;
-        for (name, text) in query.0 {
-            let value = match self.document.split_once(&format!("${name}: ")) {
-                None => return Err(Problem::unreadable(format!("{name} is no parameter of this path"))),
-                Some((_, rest)) if rest.starts_with("Int") => {
-                    let number = text.parse::<i32>();
-                    Json::from(number.map_err(|_| Problem::unreadable(format!("{name} has to be a whole number")))?)
-                }
-                Some(_) => Json::from(text),
-            };
-            if variables.insert(name.clone(), value).is_some() {
-                return Err(Problem::unreadable(format!("{name} is given twice")));
+        for (key, text) in form_urlencoded::parse(query.as_bytes()) {
+            let kind = self.kind(&key).filter(|_| but != Some(&*key));
+            let kind = kind.ok_or_else(|| Problem::unreadable(format!("{key} is no key of this operation")))?;
+            if variables.insert(key.to_string(), typed(kind, &key, &text)?).is_some() {
+                return Err(Problem::unreadable(format!("{key} is given twice")));
             }
         }
         Ok(variables)
+    }
+
+    /// The type of a variable, as the document declares it.
+    fn kind(&self, variable: &str) -> Option<&'static str> {
+        let (_, rest) = self.document.split_once(&format!("${variable}:"))?;
+        Some(rest.trim_start().split([',', ')', ' ', '\n']).next().unwrap_or_default())
     }
 
     fn keys(&self, body: Map<String, Json>) -> Result<Map<String, Json>, Problem> {
@@ -70,9 +69,25 @@ impl Operation {
     }
 }
 
-/// The id as the schema has it, of `email:<uuid>` or the UUID alone.
-fn id(kind: &str, text: &str) -> String {
-    if text.contains(':') { text.to_owned() } else { format!("{kind}:{text}") }
+impl Parameter {
+    /// As the schema has it: of an id `<kind>:<uuid>`.
+    fn read(self, text: &str) -> String {
+        match self.kind {
+            Some(kind) if !text.contains(':') => format!("{kind}:{text}"),
+            Some(_) | None => text.to_owned(),
+        }
+    }
+}
+
+/// A value of a query. A list is written with commas.
+fn typed(kind: &str, key: &str, text: &str) -> Result<Json, Problem> {
+    let bad = |what: &str| Problem::unreadable(format!("{key} has to be {what}"));
+    match kind.trim_end_matches('!') {
+        "Int" => text.parse::<i32>().map(Json::from).map_err(|_| bad("a whole number")),
+        "Boolean" => text.parse::<bool>().map(Json::from).map_err(|_| bad("true or false")),
+        list if list.starts_with('[') => Ok(text.split(',').map(|one| Json::from(one.trim())).collect()),
+        _ => Ok(Json::from(text)),
+    }
 }
 
 /// A body that is a JSON object; an absent one is empty.

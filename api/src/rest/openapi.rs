@@ -66,7 +66,7 @@ fn describe(operation: &Operation, types: &mut Types) -> Value {
             },
         },
     });
-    let parameters = parameters(operation, &document, types);
+    let parameters = parameters(operation.takes, &document, types);
     if !parameters.is_empty() {
         described["parameters"] = Value::Array(parameters);
     }
@@ -76,37 +76,20 @@ fn describe(operation: &Operation, types: &mut Types) -> Value {
     described
 }
 
-fn parameters(operation: &Operation, document: &types::Document, types: &mut Types) -> Vec<Value> {
-    match operation.takes {
-        Takes::Query => {
-            let Value::Object(mut variables) = types.variables(document)["properties"].take() else {
-                return Vec::new();
-            };
-            for schema in variables.values_mut() {
-                present(schema);
-            }
-            let path = operation.parameter().and_then(|name| Some((name, variables.remove(name)?)));
-            let path = path.map(|(name, schema)| {
-                let words = match name {
-                    "campaignId" => "The campaign's id, `campaign:<uuid>` or the UUID alone.",
-                    _ => "The recipient's address.",
-                };
-                json!({ "name": name, "in": "path", "required": true, "description": words, "schema": schema })
+fn parameters(takes: Takes, document: &types::Document, types: &mut Types) -> Vec<Value> {
+    match takes {
+        Takes::Nothing | Takes::Keys | Takes::Body => Vec::new(),
+        Takes::Path(own) => {
+            let in_path = json!({
+                "name": own.name,
+                "in": "path",
+                "required": true,
+                "description": own.words,
+                "schema": { "type": "string" },
             });
-            let query = variables.into_iter().map(|(name, mut schema)| {
-                let words = schema.as_object_mut().and_then(|schema| schema.remove("description"));
-                json!({ "name": name, "in": "query", "description": words, "schema": schema })
-            });
-            path.into_iter().chain(query).collect()
+            std::iter::once(in_path).chain(query(document, types, Some(own.variable))).collect()
         }
-        Takes::Nothing | Takes::Keys => Vec::new(),
-        Takes::Id => vec![json!({
-            "name": "jobId",
-            "in": "path",
-            "required": true,
-            "description": "The email's id, `email:<uuid>` or the UUID alone.",
-            "schema": { "type": "string" },
-        })],
+        Takes::Query => query(document, types, None),
         Takes::Input => vec![json!({
             "name": "Idempotency-Key",
             "in": "header",
@@ -123,11 +106,23 @@ fn present(schema: &mut Value) {
     }
 }
 
+/// The keys of a query: the variables of the document, but for the one that stands in the path.
+fn query(document: &types::Document, types: &mut Types, but: Option<&str>) -> Vec<Value> {
+    let mut variables = types.variables(document);
+    variables["properties"].as_object_mut().into_iter().flatten().for_each(|(_, schema)| present(schema));
+    let keys = variables["properties"].as_object().into_iter().flatten().filter(|(name, _)| but != Some(name.as_str()));
+    keys.map(|(name, schema)| {
+        // A list is written with commas.
+        json!({ "name": name, "in": "query", "style": "form", "explode": false, "schema": schema })
+    })
+    .collect()
+}
+
 fn body(takes: Takes, document: &types::Document, types: &mut Types) -> Option<Value> {
     let (schema, required) = match takes {
-        Takes::Nothing | Takes::Id | Takes::Query => return None,
+        Takes::Nothing | Takes::Path(_) | Takes::Query => return None,
         Takes::Keys => (types.variables(document), false),
-        Takes::Input => (types.variables(document)["properties"]["input"].take(), true),
+        Takes::Input | Takes::Body => (types.variables(document)["properties"]["input"].take(), true),
     };
     Some(json!({ "required": required, "content": { "application/json": { "schema": schema } } }))
 }

@@ -15,24 +15,27 @@ use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::content::Head;
-use entity::{EmailAddress, Mailbox, Outcome, Policy, Priority, Status, attempt, email, email_facts};
+use entity::suppression::Reason;
+use entity::{EmailAddress, Mailbox, Outcome, Policy, Priority, Status, attempt, email, email_facts, suppression};
 use jobs::hold::Leave;
 
 use super::asked::Asked;
 use super::count::int;
 use super::delivery_event::{DeliveryEvent, Engagement, EventTotals};
 use super::fault::Fault;
+use super::lead::{self, Lead};
 use super::loader::{Attempts, Contents, Facts, Heads, Leaves};
 use super::mask::{Recipient, Words};
 use super::node::Kind;
 use super::page::{Connection, Slice};
+use super::suppression::{Blocking, Suppression};
 use super::timeline::{self, TimelineEntry};
 use super::{delivery_event, guard};
 pub use bulk::BulkMutations;
 use content::EmailContent;
 pub use control::ControlMutations;
 pub use filter::{DateTimeRange, EmailFilter};
-pub use list::EmailQueries;
+pub use list::{EmailQueries, OrderDirection};
 pub use live::EmailSubscriptions;
 pub use send::SendMutations;
 
@@ -67,6 +70,14 @@ impl Email {
     async fn facts(&self, ctx: &Context<'_>) -> Result<email_facts::Model, Fault> {
         let facts = ctx.data_opt::<DataLoader<Facts>>().ok_or(Fault::Unattended)?;
         Ok(facts.load_one(self.row.id).await?.unwrap_or_else(|| email_facts::Model::none(self.row.id)))
+    }
+
+    /// The entry that binds it: an unsubscribe does not, where its recipient asked for it.
+    async fn blocking(&self, ctx: &Context<'_>) -> Result<Option<Suppression>, Fault> {
+        let blocking = ctx.data_opt::<DataLoader<Blocking>>().ok_or(Fault::Unattended)?;
+        let entries = blocking.load_one(self.row.recipient_key.clone()).await?.unwrap_or_default();
+        let binds = |entry: &suppression::Model| !(self.row.transactional && entry.reason == Reason::Unsubscribe);
+        Ok(entries.into_iter().find(binds).map(Suppression::new))
     }
 
     /// Whether it may leave, where it waits and is due.
@@ -172,6 +183,16 @@ impl Email {
             }
             Err(fault) => Some(Err(fault)),
         }
+    }
+
+    /// Whom it is for, as the application names them; null where its `leadId` was not given.
+    async fn lead(&self, ctx: &Context<'_>) -> Option<Result<Lead, Fault>> {
+        lead::by_id(ctx, self.row.lead_id?).await.transpose()
+    }
+
+    /// What keeps its recipient from being mailed at the moment; null when nothing does.
+    async fn suppression(&self, ctx: &Context<'_>) -> Option<Result<Suppression, Fault>> {
+        self.blocking(ctx).await.transpose()
     }
 
     /// What the sender stored with it. For a key that may only read, null with the error FORBIDDEN.

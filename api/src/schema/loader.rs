@@ -18,6 +18,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::fault::Fault;
+use super::{lead, suppression};
 
 /// Emails by id.
 pub struct Emails(Arc<Context>);
@@ -52,6 +53,9 @@ where
         .data(loader(EmailEvents(ctx.clone())))
         .data(loader(Events(ctx.clone())))
         .data(loader(Leaves(ctx.clone())))
+        .data(loader(suppression::Entries(ctx.clone())))
+        .data(loader(suppression::Blocking(ctx.clone())))
+        .data(loader(lead::Leads(ctx.clone())))
 }
 
 fn loader<L>(loads: L) -> DataLoader<L, NoCache> {

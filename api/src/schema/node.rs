@@ -15,7 +15,9 @@ use super::email::Email;
 use super::fault::Fault;
 use super::guard::Needs;
 use super::key::ApiKey;
+use super::lead::{self, Lead, Leads};
 use super::loader::{Emails, Events};
+use super::suppression::{Entries, Suppression};
 use crate::auth::keys;
 
 /// As many things as one call may ask for.
@@ -29,6 +31,10 @@ pub enum Node {
     Email(Email),
     /// An API key.
     ApiKey(ApiKey),
+    /// An entry of the suppression list.
+    Suppression(Suppression),
+    /// A lead.
+    Lead(Lead),
     /// A delivery event, as the others below.
     Accepted(Accepted),
     /// One.
@@ -81,6 +87,8 @@ pub enum Kind {
     ApiKey,
     /// A delivery event.
     DeliveryEvent,
+    /// An entry of the suppression list.
+    Suppression,
 }
 
 impl Kind {
@@ -91,6 +99,7 @@ impl Kind {
             Kind::Lead => "lead",
             Kind::ApiKey => "api-key",
             Kind::DeliveryEvent => "delivery-event",
+            Kind::Suppression => "suppression",
         }
     }
 
@@ -136,11 +145,18 @@ impl NodeQueries {
         let emails = emails.load_many(ids.iter().filter_map(|id| Kind::Email.read(id))).await?;
         let events = ctx.data_opt::<DataLoader<Events>>().ok_or(Fault::Unattended)?;
         let events = events.load_many(ids.iter().filter_map(|id| Kind::DeliveryEvent.read(id))).await?;
+        let entries = ctx.data_opt::<DataLoader<Entries>>().ok_or(Fault::Unattended)?;
+        let entries = entries.load_many(ids.iter().filter_map(|id| Kind::Suppression.read(id))).await?;
+        let leads = ctx.data_opt::<DataLoader<Leads>>().ok_or(Fault::Unattended)?;
+        let leads = leads.load_many(ids.iter().filter_map(|id| Kind::Lead.read(id))).await?;
         let node = |id: &ID| {
             let key = || keys.get(&Kind::ApiKey.read(id)?).cloned();
             let event = || Some(DeliveryEvent::from(events.get(&Kind::DeliveryEvent.read(id)?)?.clone()).into());
+            let entry =
+                || entries.get(&Kind::Suppression.read(id)?).cloned().map(Suppression::new).map(Node::Suppression);
+            let lead = || leads.get(&Kind::Lead.read(id)?).cloned().map(Lead::new).map(Node::Lead);
             let email = || emails.get(&Kind::Email.read(id)?).cloned().map(email);
-            key().or_else(event).or_else(email)
+            email().or_else(event).or_else(entry).or_else(lead).or_else(key)
         };
         Ok(ids.iter().map(node).collect())
     }
@@ -166,6 +182,13 @@ async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
     if let Some(id) = Kind::DeliveryEvent.read(id) {
         let events = ctx.data_opt::<DataLoader<Events>>().ok_or(Fault::Unattended)?;
         return Ok(events.load_one(id).await?.map(|event| DeliveryEvent::from(event).into()));
+    }
+    if let Some(id) = Kind::Suppression.read(id) {
+        let entries = ctx.data_opt::<DataLoader<Entries>>().ok_or(Fault::Unattended)?;
+        return Ok(entries.load_one(id).await?.map(|row| Node::Suppression(Suppression::new(row))));
+    }
+    if let Some(id) = Kind::Lead.read(id) {
+        return Ok(lead::by_id(ctx, id).await?.map(Node::Lead));
     }
     let Some(id) = Kind::Email.read(id) else { return Ok(None) };
     Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))

@@ -6,6 +6,7 @@ use async_graphql::{Object, ObjectType, OutputType, SimpleObject, TypeName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jobs::find::{Page, PageOf};
+use jobs::look::Looked;
 use uuid::Uuid;
 
 use super::fault::Fault;
@@ -36,6 +37,12 @@ pub enum List {
     Emails = 1,
     /// Delivery events by their numbers, from either end.
     DeliveryEvents = 2,
+    /// Entries of the suppression list by their ids, which is the order they were first entered in.
+    Suppressions = 3,
+    /// The same by their targets.
+    SuppressionsByTarget = 4,
+    /// Leads by their ids.
+    Leads = 5,
 }
 
 /// What the order of a list goes by, as a cursor has it.
@@ -121,6 +128,10 @@ pub fn number(name: &str, n: i32) -> Result<u64, Fault> {
 /// A part of a list.
 pub struct Connection<N, T> {
     page: PageOf<Edge<N>>,
+    /// Where the page begins ..
+    start: Option<String>,
+    /// .. and ends.
+    end: Option<String>,
     totals: T,
 }
 
@@ -151,8 +162,20 @@ impl<N, T> Connection<N, T> {
             let (place, node) = wrap(item);
             Edge::new(list, place, node)
         };
-        let items = items.into_iter().map(edge).collect();
-        Self { page: PageOf { items, has_previous, has_next }, totals }
+        let items: Vec<Edge<N>> = items.into_iter().map(edge).collect();
+        let cursor = |edge: &Edge<N>| edge.cursor.clone();
+        let (start, end) = (items.first().map(cursor), items.last().map(cursor));
+        Self { page: PageOf { items, has_previous, has_next }, start, end, totals }
+    }
+
+    /// The same of a page for which one had to look: where looking ended before it was full, there it ends.
+    pub fn looked<M>(list: List, asked: Page, found: Looked<M>, totals: T, wrap: impl Fn(M) -> (Uuid, N)) -> Self {
+        let stopped_at = found.stopped_at.map(|id| list.cursor(id));
+        let new = Self::new(list, found.page, totals, wrap);
+        match asked {
+            Page::First { .. } => Self { end: stopped_at.or(new.end), ..new },
+            Page::Last { .. } => Self { start: stopped_at.or(new.start), ..new },
+        }
     }
 }
 
@@ -190,12 +213,11 @@ impl<N: OutputType, T: ObjectType> Connection<N, T> {
 
     /// Where in the list the page stands.
     async fn page_info(&self) -> PageInfo {
-        let cursor = |edge: &Edge<N>| edge.cursor.clone();
         PageInfo {
             has_next_page: self.page.has_next,
             has_previous_page: self.page.has_previous,
-            start_cursor: self.page.items.first().map(cursor),
-            end_cursor: self.page.items.last().map(cursor),
+            start_cursor: self.start.clone(),
+            end_cursor: self.end.clone(),
         }
     }
 

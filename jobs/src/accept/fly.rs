@@ -8,8 +8,10 @@ use sea_orm::{ActiveEnum, DatabaseTransaction, Value};
 use uuid::Uuid;
 
 use super::{Admission, Admitted, contents, stand};
+use crate::batch::Batch;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::lead;
 use crate::ledger::{Deltas, Shard};
 use crate::rows::Rows;
 use crate::store::{execute, rows};
@@ -41,7 +43,10 @@ pub(super) async fn fly(ctx: Arc<Context>, members: Arc<Vec<Arc<Admission>>>) ->
     for (email, _) in &fresh {
         deltas.add(email.lane, email.scope, tally::column(email.status), 1);
     }
-    deltas.store(&tx, &ctx, Shard::Accept).await?;
+    let mut batch = Batch::new(&ctx.store);
+    lead::keep(&mut batch, fresh.iter().map(|(email, _)| email));
+    deltas.add_to(&mut batch, Shard::Accept.of(&ctx));
+    batch.run(&tx).await?;
     tx.commit().await?;
     let mut lanes: Vec<_> = fresh.iter().filter(|(e, _)| e.status == Status::Queued).map(|(e, _)| e.lane).collect();
     lanes.sort_unstable();

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use entity::Status;
 use entity::bulk_operation::{Kind, Model};
+use entity::{Priority, Status};
 use sea_orm::{DatabaseTransaction, DbErr, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
@@ -13,7 +13,9 @@ use crate::clean::{self, Gone};
 use crate::error::Result;
 use crate::filter::{Clauses, Order};
 use crate::ledger::{self, Cause, Effect, Move, Shard};
-use crate::store::{execute, rows};
+use crate::rows::Rows;
+use crate::store::{Dialect, execute, rows};
+use crate::{find, suppress};
 
 /// Emails changed in one transaction.
 const MOST: i64 = 500;
@@ -48,6 +50,7 @@ pub(super) async fn step(ctx: &Context, id: Uuid) -> Result<Model> {
     let done = match operation.kind {
         Kind::Cancel => apply(&tx, ctx, &ids, Cause::Cancel, &mut rung).await?,
         Kind::Retry => apply(&tx, ctx, &ids, Cause::Retry, &mut rung).await?,
+        Kind::Suppress => end_suppressed(&tx, ctx, &ids, &mut rung).await?,
         Kind::Clean => {
             let gone = group.iter().map(Gone::read).collect::<Result<Vec<_>>>()?;
             clean::remove(&tx, ctx, &gone).await?;
@@ -78,7 +81,48 @@ pub(super) fn ahead(operation: &Model, which: &Which) -> Clauses {
     if let Some(before) = which.finished_before {
         clauses.and("q.finished_at < ?", before);
     }
+    if let Some(domain) = &which.recipients_at {
+        // A domain holds neither of LIKE's own characters.
+        clauses.and("q.recipient_key LIKE ?", format!("%@{domain}"));
+    }
     clauses
+}
+
+/// How many emails wait for the recipients an operation means, after the email named.
+pub(super) async fn waiting(ctx: &Context, which: &Which, after: Uuid) -> Result<(u64, bool)> {
+    if which.recipients.is_empty() {
+        let mut clauses = which.filter.clauses();
+        clauses.after(after);
+        if let Some(domain) = &which.recipients_at {
+            clauses.and("q.recipient_key LIKE ?", format!("%@{domain}"));
+        }
+        return find::counted(ctx, clauses).await;
+    }
+    let most = find::COUNTED + 1;
+    let text = waiting_each(ctx.store.dialect());
+    let values = [Value::from(after), Value::from(most as i64)];
+    let found = rows(ctx.store.read(), ctx.store.sql_rows(text, values, keys(which))).await?.len() as u64;
+    Ok((found.min(find::COUNTED), found > find::COUNTED))
+}
+
+/// The ids of the first `$2` emails after `$1` that wait for any of the addresses, read from the end of a run for each.
+fn waiting_each(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => {
+            "SELECT x.id FROM {rows} AS v CROSS JOIN (SELECT 0 AS standing UNION ALL SELECT 1) AS c CROSS JOIN LATERAL \
+             (SELECT q.id FROM email_queue q WHERE q.recipient_key = v.target AND q.standing = c.standing AND q.id > $1 \
+              AND q.status <> 2 ORDER BY q.id LIMIT $2) AS x ORDER BY x.id LIMIT $2"
+        }
+        Dialect::Sqlite => {
+            "SELECT x.id FROM {rows} AS v CROSS JOIN (SELECT 0 AS standing UNION ALL SELECT 1) AS c CROSS JOIN email_queue x \
+             ON x.id IN (SELECT q.id FROM email_queue q INDEXED BY email_queue_recipient WHERE q.recipient_key = v.target \
+              AND q.standing = c.standing AND q.id > $1 AND q.status <> 2 ORDER BY q.id LIMIT $2) ORDER BY x.id LIMIT $2"
+        }
+    }
+}
+
+fn keys(which: &Which) -> Rows {
+    Rows::new().text("target", which.recipients.iter().cloned())
 }
 
 /// Where this group stops looking; `None` = within its reach anyway.
@@ -88,6 +132,9 @@ async fn end_of_look(
     operation: &Model,
     which: &Which,
 ) -> Result<Option<Uuid>> {
+    if !which.recipients.is_empty() {
+        return Ok(None);
+    }
     let Some(last) = ahead(operation, which).nth_looked_at(&ctx.store, LOOK) else { return Ok(None) };
     Ok(rows(tx, last).await?.first().map(|row| row.try_get("", "id")).transpose()?)
 }
@@ -101,13 +148,18 @@ async fn meant(
     end: Option<Uuid>,
     most: i64,
 ) -> Result<Vec<QueryResult>> {
+    if !which.recipients.is_empty() {
+        let values = [Value::from(operation.cursor.unwrap_or_default()), Value::from(most)];
+        let text = waiting_each(ctx.store.dialect());
+        return Ok(rows(tx, ctx.store.sql_rows(text, values, keys(which))).await?);
+    }
     let mut clauses = ahead(operation, which);
     if let Some(end) = end {
         clauses.up_to(end);
     }
     let lock = match operation.kind {
         Kind::Clean => ctx.store.for_update_of("q"),
-        Kind::Cancel | Kind::Retry => String::new(),
+        Kind::Cancel | Kind::Retry | Kind::Suppress => String::new(),
     };
     let columns = "q.id, q.lane, q.scope, q.status, q.content_id";
     Ok(rows(tx, clauses.page(&ctx.store, columns, Order::Ascending, most.unsigned_abs(), &lock)).await?)
@@ -118,15 +170,39 @@ async fn apply(
     ctx: &Context,
     ids: &[Uuid],
     cause: Cause,
-    rung: &mut BTreeSet<entity::Priority>,
+    rung: &mut BTreeSet<Priority>,
 ) -> Result<Done> {
     let moves: Vec<Move> = ids.iter().map(|id| Move { email: *id, cause: cause.clone() }).collect();
+    apply_each(tx, ctx, &moves, rung).await
+}
+
+/// Ends those that must not be sent by what the list says now: an entry may have been lifted meanwhile.
+async fn end_suppressed(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    ids: &[Uuid],
+    rung: &mut BTreeSet<Priority>,
+) -> Result<Done> {
+    let mut blocked = suppress::of_emails(tx, &ctx.store, ctx.clock.now(), ids).await?;
+    let moves: Vec<Move> = ids
+        .iter()
+        .filter_map(|id| Some(Move { email: *id, cause: Cause::Suppress { why: blocked.remove(id)? } }))
+        .collect();
+    apply_each(tx, ctx, &moves, rung).await
+}
+
+async fn apply_each(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    moves: &[Move],
+    rung: &mut BTreeSet<Priority>,
+) -> Result<Done> {
     let mut done = Done::default();
     if moves.is_empty() {
         return Ok(done);
     }
     // A refusal here is an email that went its way meanwhile, or can't be retried: it stays as it is.
-    for moved in ledger::apply(tx, ctx, Shard::Control, &moves).await?.into_iter().flatten() {
+    for moved in ledger::apply(tx, ctx, Shard::Control, moves).await?.into_iter().flatten() {
         match moved.effect {
             Effect::Moved => done.changed += 1,
             Effect::Noted => done.asked += 1,

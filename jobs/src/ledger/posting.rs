@@ -173,7 +173,7 @@ impl Deltas {
     }
 
     /// Adds them to a batch, the keys in order.
-    fn add_to(self, batch: &mut Batch<'_>, shard: i16) {
+    pub(crate) fn add_to(self, batch: &mut Batch<'_>, shard: i16) {
         let deltas: Vec<_> = self.0.into_iter().filter(|(_, n)| *n != 0).collect();
         if deltas.is_empty() {
             return;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use entity::suppression::Reason;
+use entity::suppression::{BounceType, Reason};
 use entity::suppression_fact::Model;
 use sea_orm::{ActiveEnum, DatabaseTransaction, FromQueryResult, Value};
 
@@ -12,6 +12,7 @@ use crate::Context;
 use crate::error::Result;
 use crate::rows::Rows;
 use crate::store::{execute, rows};
+use crate::suppress::tallies::{Deltas, Kind};
 
 /// Whom an entry binds, why, and whether the sandbox alone.
 pub type Key = (String, Reason, bool);
@@ -82,11 +83,12 @@ fn of(keys: &BTreeSet<Key>) -> Rows {
         .flag("sandbox", keys.iter().map(|key| key.2))
 }
 
-/// Takes each key's row in the list, made where there is none: two who bring facts for a key see each other's.
+/// Takes each key's row in the list, made where there is none: two who bring facts for a key see each other's. One that is made
+/// here says nothing yet, and counts as archived until [`settle`].
 async fn lock(tx: &DatabaseTransaction, ctx: &Context, keys: &BTreeSet<Key>) -> Result<()> {
     let now = Value::from(ctx.clock.now());
-    let text = "INSERT INTO email_suppression_list (id, target, reason, sandbox, source, occurred_at, created_at, updated_at, \
-         lifted_at) SELECT v.id, v.target, v.reason, v.sandbox, 0, $1, $1, $1, $1 FROM {rows} AS v WHERE true \
+    let text = "INSERT INTO email_suppression_list (id, target, reason, sandbox, source, created_at, updated_at, \
+         lifted_at, archived_at) SELECT v.id, v.target, v.reason, v.sandbox, 0, $1, $1, $1, $1 FROM {rows} AS v WHERE true \
          ORDER BY v.target, v.reason, v.sandbox \
          ON CONFLICT (target, reason, sandbox) DO UPDATE SET updated_at = excluded.updated_at";
     let values = of(keys).uuid("id", keys.iter().map(|_| ctx.clock.id()));
@@ -116,8 +118,76 @@ async fn insert(tx: &DatabaseTransaction, ctx: &Context, facts: &[Model]) -> Res
     Ok(())
 }
 
-/// Writes what stands into the list's rows, which this transaction holds. A row for which nothing stands goes.
+/// A row of the list before it is brought up to date.
+struct Before {
+    occurred_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+    archived_at: Option<DateTime<Utc>>,
+    kind: Kind,
+}
+
+impl Before {
+    /// What an archived row was archived for is over when something else stands.
+    fn still_archived(&self, entry: &Model) -> Option<DateTime<Utc>> {
+        let same = self.occurred_at == Some(entry.occurred_at) && self.expires_at == entry.expires_at;
+        self.archived_at.filter(|_| same)
+    }
+}
+
+/// Writes what stands into the list's rows, which this transaction holds, and counts them anew. A row for which nothing stands
+/// goes.
 pub(crate) async fn settle(tx: &DatabaseTransaction, ctx: &Context, keys: &BTreeSet<Key>) -> Result<()> {
+    let before = listed(tx, ctx, keys).await?;
+    let known = known(tx, ctx, keys).await?;
+    let stand: Vec<(&Key, Standing<'_>, Option<DateTime<Utc>>)> = keys
+        .iter()
+        .filter_map(|key| {
+            let standing = standing(known.get(key)?)?;
+            let archived_at = before.get(key).and_then(|row| row.still_archived(standing.entry));
+            Some((key, standing, archived_at))
+        })
+        .collect();
+    let mut deltas = Deltas::default();
+    for row in before.values().filter(|row| row.archived_at.is_none()) {
+        deltas.add(row.kind, -1);
+    }
+    for ((_, reason, sandbox), standing, archived_at) in &stand {
+        if archived_at.is_none() {
+            let (soft, lifted) = (standing.entry.bounce_type == Some(BounceType::Soft), standing.lifted_at.is_some());
+            deltas.add(Kind { reason: *reason, soft, lifted, sandbox: *sandbox }, 1);
+        }
+    }
+    let gone: BTreeSet<Key> = keys.iter().filter(|key| !stand.iter().any(|(k, ..)| k == key)).cloned().collect();
+    if !gone.is_empty() {
+        let text = "DELETE FROM email_suppression_list WHERE id IN (SELECT s.id FROM email_suppression_list s \
+             JOIN {rows} AS v ON s.target = v.target AND s.reason = v.reason AND s.sandbox = v.sandbox)";
+        execute(tx, ctx.store.sql_rows(text, [], of(&gone))).await?;
+    }
+    if !stand.is_empty() {
+        write(tx, ctx, &stand).await?;
+    }
+    deltas.store(tx, ctx).await
+}
+
+async fn listed(tx: &DatabaseTransaction, ctx: &Context, keys: &BTreeSet<Key>) -> Result<BTreeMap<Key, Before>> {
+    let text = "SELECT s.target, s.reason, s.sandbox, s.bounce_type, s.occurred_at, s.expires_at, s.lifted_at, s.archived_at \
+                FROM email_suppression_list s JOIN {rows} AS v \
+                ON s.target = v.target AND s.reason = v.reason AND s.sandbox = v.sandbox";
+    let mut found = BTreeMap::new();
+    for row in rows(tx, ctx.store.sql_rows(text, [], of(keys))).await? {
+        let (reason, sandbox) = (row.try_get("", "reason")?, row.try_get("", "sandbox")?);
+        let before = Before {
+            occurred_at: row.try_get("", "occurred_at")?,
+            expires_at: row.try_get("", "expires_at")?,
+            archived_at: row.try_get("", "archived_at")?,
+            kind: Kind::read(&row)?,
+        };
+        found.insert((row.try_get("", "target")?, reason, sandbox), before);
+    }
+    Ok(found)
+}
+
+async fn known(tx: &DatabaseTransaction, ctx: &Context, keys: &BTreeSet<Key>) -> Result<BTreeMap<Key, Vec<Model>>> {
     let text = "SELECT f.* FROM email_suppression_facts f JOIN {rows} AS v \
                 ON f.target = v.target AND f.reason = v.reason AND f.sandbox = v.sandbox";
     let mut known: BTreeMap<Key, Vec<Model>> = BTreeMap::new();
@@ -125,35 +195,31 @@ pub(crate) async fn settle(tx: &DatabaseTransaction, ctx: &Context, keys: &BTree
         let fact = Model::from_query_result(&row, "")?;
         known.entry(key(&fact)).or_default().push(fact);
     }
-    let stand: Vec<(&Key, Standing<'_>)> =
-        keys.iter().filter_map(|key| Some((key, standing(known.get(key)?)?))).collect();
-    let gone: BTreeSet<Key> = keys.iter().filter(|key| !stand.iter().any(|(k, _)| k == key)).cloned().collect();
-    if !gone.is_empty() {
-        let text = "DELETE FROM email_suppression_list WHERE id IN (SELECT s.id FROM email_suppression_list s \
-             JOIN {rows} AS v ON s.target = v.target AND s.reason = v.reason AND s.sandbox = v.sandbox)";
-        execute(tx, ctx.store.sql_rows(text, [], of(&gone))).await?;
-    }
-    if stand.is_empty() {
-        return Ok(());
-    }
-    // What an archived row was archived for is over when something else stands.
+    Ok(known)
+}
+
+async fn write(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    stand: &[(&Key, Standing<'_>, Option<DateTime<Utc>>)],
+) -> Result<()> {
     let text = "UPDATE email_suppression_list AS s SET note = v.note, bounce_type = v.bounce_type, source = v.source, \
          event_id = v.event_id, occurred_at = v.occurred_at, expires_at = v.expires_at, lifted_at = v.lifted_at, \
-         archived_at = CASE WHEN s.occurred_at IS NOT DISTINCT FROM v.occurred_at \
-           AND s.expires_at IS NOT DISTINCT FROM v.expires_at THEN s.archived_at END \
+         archived_at = v.archived_at \
          FROM {rows} AS v WHERE s.target = v.target AND s.reason = v.reason AND s.sandbox = v.sandbox";
-    let entries = || stand.iter().map(|(_, standing)| standing.entry);
+    let entries = || stand.iter().map(|(_, standing, _)| standing.entry);
     let values = Rows::new()
-        .text("target", stand.iter().map(|(key, _)| key.0.clone()))
-        .int("reason", stand.iter().map(|(key, _)| key.1.to_value()))
-        .flag("sandbox", stand.iter().map(|(key, _)| key.2))
+        .text("target", stand.iter().map(|(key, ..)| key.0.clone()))
+        .int("reason", stand.iter().map(|(key, ..)| key.1.to_value()))
+        .flag("sandbox", stand.iter().map(|(key, ..)| key.2))
         .text("note", entries().map(|e| e.note.clone()))
         .maybe_int("bounce_type", entries().map(|e| e.bounce_type.map(|kind| kind.to_value().into())))
         .int("source", entries().map(|e| e.source.to_value()))
         .uuid("event_id", entries().map(|e| e.event_id))
         .time("occurred_at", entries().map(|e| e.occurred_at))
         .time("expires_at", entries().map(|e| e.expires_at))
-        .time("lifted_at", stand.iter().map(|(_, standing)| standing.lifted_at));
+        .time("lifted_at", stand.iter().map(|(_, standing, _)| standing.lifted_at))
+        .time("archived_at", stand.iter().map(|(.., archived_at)| *archived_at));
     execute(tx, ctx.store.sql_rows(text, [], values)).await?;
     Ok(())
 }

@@ -154,18 +154,13 @@ async fn the_paths_are_described_as_openapi(backend: Backend) {
     let served = Served::on(backend).await;
     let described = call(&served, Method::GET, "/openapi.json", None).await.body;
     let paths: Vec<String> = described["paths"].as_object().unwrap().keys().cloned().collect();
-    let expected = [
-        "delivery-events/campaign/{campaignId}",
-        "delivery-events/email/{email}",
-        "queue/cleanup",
-        "queue/job/{jobId}",
-        "queue/pause",
-        "queue/resume",
-        "queue/retry-failed",
-        "queue/send",
-        "queue/stats",
-    ];
-    assert_eq!(paths, expected.map(|path| format!("/api/email-reliability/{path}")));
+    let queue = ["cleanup", "job/{jobId}", "pause", "resume", "retry-failed", "send", "stats"];
+    let queue = queue.map(|path| format!("/api/email-reliability/queue/{path}"));
+    let events = ["campaign/{campaignId}", "email/{email}"];
+    let events = events.map(|path| format!("/api/email-reliability/delivery-events/{path}"));
+    let suppression = ["add", "cleanup", "list", "stats", "{email}"];
+    let suppression = suppression.map(|path| format!("/api/email-reliability/suppression/{path}"));
+    assert_eq!(paths, [&events[..], &queue[..], &suppression[..]].concat());
     let input = &described["components"]["schemas"]["SendEmailInput"];
     assert_eq!(input["required"], json!(["content", "to"]));
 }

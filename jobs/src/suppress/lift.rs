@@ -1,0 +1,57 @@
+//! Lifting entries. A lift is a fact with its time: whatever happened before it never suppresses again, however late it is told.
+
+use entity::suppression::{self, Reason, Source};
+use entity::suppression_fact;
+
+use super::{facts, state};
+use crate::Context;
+use crate::control::repeat;
+use crate::error::Result;
+
+/// What a lift came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifted {
+    /// The entries that blocked and were lifted.
+    pub lifted: Vec<suppression::Model>,
+    /// The entries that go on blocking: of other reasons, of an address' whole domain and, in the sandbox, the real ones.
+    pub still_blocked_by: Vec<suppression::Model>,
+}
+
+/// Lifts the entries of `target` (an address key or a domain) that have one of these reasons. Emails that ended SUPPRESSED stay
+/// so until they are retried.
+///
+/// # Errors
+/// The database's own: nothing is lifted, or all of it.
+pub async fn unsuppress(ctx: &Context, target: &str, reasons: &[Reason]) -> Result<Lifted> {
+    repeat(|| lift(ctx, target, reasons)).await
+}
+
+async fn lift(ctx: &Context, target: &str, reasons: &[Reason]) -> Result<Lifted> {
+    let tx = ctx.store.begin().await?;
+    let now = ctx.clock.now();
+    let blocking = state::blocking(&tx, ctx, [target]).await?.remove(target).unwrap_or_default();
+    let lifts: Vec<suppression_fact::Model> = reasons
+        .iter()
+        .map(|reason| suppression_fact::Model {
+            id: ctx.clock.id(),
+            target: target.to_owned(),
+            reason: *reason,
+            sandbox: ctx.settings.sandbox,
+            lift: true,
+            occurred_at: now,
+            recorded_at: now,
+            expires_at: None,
+            bounce_type: None,
+            source: Source::Manual,
+            note: None,
+            event_id: None,
+        })
+        .collect();
+    facts::record(&tx, ctx, &lifts).await?;
+    let still_blocked_by = state::blocking(&tx, ctx, [target]).await?.remove(target).unwrap_or_default();
+    tx.commit().await?;
+    let still = |entry: &suppression::Model| still_blocked_by.iter().any(|other| other.id == entry.id);
+    let lifted = blocking.into_iter().filter(|entry| !still(entry));
+    let lifted = lifted.map(|entry| suppression::Model { lifted_at: Some(now), ..entry }).collect();
+    Ok(Lifted { lifted, still_blocked_by })
+}
