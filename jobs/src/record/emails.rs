@@ -35,7 +35,7 @@ struct Known {
     scope: i32,
     sandbox: bool,
     facts: email_facts::Model,
-    /// Events said something of it.
+    /// Events added to the facts.
     changed: bool,
 }
 
@@ -100,8 +100,10 @@ impl Emails {
         let report = if about.copy {
             facts::of_copy(event)
         } else {
-            known.changed = true;
-            Some(facts::add(&mut known.facts, known.scope, event, &mut self.counts))
+            let before = known.facts.clone();
+            let report = facts::add(&mut known.facts, known.scope, event, &mut self.counts);
+            known.changed |= known.facts != before;
+            Some(report)
         };
         self.moves.extend(report.map(|report| Move { email, cause: Cause::Report(report) }));
     }
