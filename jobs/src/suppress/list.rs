@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use entity::suppression::{Model, Reason};
-use sea_orm::{ActiveEnum, EntityTrait, Value};
+use sea_orm::{ActiveEnum, EntityTrait, Statement, Value};
 use uuid::Uuid;
 
 use super::tallies::{self, Deltas, Kind};
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::filter::Order;
 use crate::find::{Page, models};
 use crate::look::{self, Looked, Run};
-use crate::store::{Dialect, rows};
+use crate::store::{Dialect, Store, rows};
 
 /// Entries archived in one transaction.
 const GROUP: i64 = 500;
@@ -114,63 +114,68 @@ impl Run for Entries<'_> {
     }
 
     async fn next(&self, from: Option<&(String, Uuid)>, order: Order, n: u64) -> Result<Vec<Model>> {
-        let (store, mut values) = (&self.ctx.store, Vec::new());
-        let mut bind = |value: Value| {
-            values.push(value);
-            format!("${}", values.len())
-        };
-        let (beyond, word) = match order {
-            Order::Ascending => (">", "ASC"),
-            Order::Descending => ("<", "DESC"),
-        };
-        let bytewise = match store.dialect() {
-            Dialect::Postgres => "s.target COLLATE \"C\"",
-            Dialect::Sqlite => "s.target",
-        };
-        let mut conditions = "s.archived_at IS NULL".to_owned();
-        let (index, key) = match self.sort {
-            Sort::Age => {
-                let index = match self.filter.reason {
-                    Some(reason) => {
-                        conditions += &format!(" AND s.reason = {}", bind(reason.to_value().into()));
-                        "email_suppression_list_reason"
-                    }
-                    None => "email_suppression_list_age",
-                };
-                if let Some((_, id)) = from {
-                    conditions += &format!(" AND s.id {beyond} {}", bind((*id).into()));
-                }
-                (index, format!("s.id {word}"))
-            }
-            Sort::Target => {
-                if let Some(start) = &self.filter.starts_with {
-                    // Behind everything that begins so: there is no greater character.
-                    let end = format!("{start}\u{10FFFF}");
-                    let (start, end) = (bind(start.clone().into()), bind(end.into()));
-                    conditions += &format!(" AND {bytewise} >= {start} AND {bytewise} < {end}");
-                }
-                if let Some((target, id)) = from {
-                    let (target, id) = (bind(target.clone().into()), bind((*id).into()));
-                    conditions += &format!(" AND ({bytewise}, s.id) {beyond} ({target}, {id})");
-                }
-                ("email_suppression_list_name", format!("{bytewise} {word}, s.id {word}"))
-            }
-        };
-        let indexed = match store.dialect() {
-            Dialect::Postgres => String::new(),
-            Dialect::Sqlite => format!("INDEXED BY {index}"),
-        };
-        let limit = bind(i64::try_from(n).unwrap_or(i64::MAX).into());
-        let text = format!(
-            "SELECT s.* FROM email_suppression_list s {indexed} WHERE {conditions} ORDER BY {key} LIMIT {limit}"
-        );
-        models(&rows(store.read(), store.sql(text, values)).await?)
+        let (store, from) = (&self.ctx.store, from.map(|(target, id)| (target.as_str(), *id)));
+        models(&rows(store.read(), statement(store, self.filter, from, self.sort, order, n)).await?)
     }
 
     async fn keep(&self, rows: Vec<Model>) -> Result<Vec<Model>> {
         let (now, mode) = (self.ctx.clock.now(), self.ctx.settings.sandbox);
         Ok(rows.into_iter().filter(|row| (mode || !row.sandbox) && self.filter.means(row, now)).collect())
     }
+}
+
+/// The next `n` entries beyond a target and id, by an index that is in this order: of the filter it knows the reason (by age) or
+/// how the target begins (by target).
+pub fn statement(
+    store: &Store,
+    filter: &Filter,
+    from: Option<(&str, Uuid)>,
+    sort: Sort,
+    order: Order,
+    n: u64,
+) -> Statement {
+    let mut values = Vec::new();
+    let mut bind = |value: Value| {
+        values.push(value);
+        format!("${}", values.len())
+    };
+    let (beyond, word) = match order {
+        Order::Ascending => (">", "ASC"),
+        Order::Descending => ("<", "DESC"),
+    };
+    let target = match store.dialect() {
+        Dialect::Postgres => "s.target COLLATE \"C\"",
+        Dialect::Sqlite => "s.target",
+    };
+    let mut all = "s.archived_at IS NULL".to_owned();
+    let (index, key) = match (sort, filter.reason) {
+        (Sort::Age, Some(reason)) => {
+            all += &format!(" AND s.reason = {}", bind(reason.to_value().into()));
+            ("email_suppression_list_reason", format!("s.id {word}"))
+        }
+        (Sort::Age, None) => ("email_suppression_list_age", format!("s.id {word}")),
+        (Sort::Target, _) => ("email_suppression_list_name", format!("{target} {word}, s.id {word}")),
+    };
+    if let (Sort::Target, Some(start)) = (sort, &filter.starts_with) {
+        // Behind everything that begins so: there is no greater character.
+        let (start, end) = (bind(start.clone().into()), bind(format!("{start}\u{10FFFF}").into()));
+        all += &format!(" AND {target} >= {start} AND {target} < {end}");
+    }
+    match (sort, from) {
+        (_, None) => {}
+        (Sort::Age, Some((_, id))) => all += &format!(" AND s.id {beyond} {}", bind(id.into())),
+        (Sort::Target, Some((name, id))) => {
+            let (name, id) = (bind(name.into()), bind(id.into()));
+            all += &format!(" AND ({target}, s.id) {beyond} ({name}, {id})");
+        }
+    }
+    let indexed = match store.dialect() {
+        Dialect::Postgres => String::new(),
+        Dialect::Sqlite => format!("INDEXED BY {index}"),
+    };
+    let limit = bind(i64::try_from(n).unwrap_or(i64::MAX).into());
+    let text = format!("SELECT s.* FROM email_suppression_list s {indexed} WHERE {all} ORDER BY {key} LIMIT {limit}");
+    store.sql(text, values)
 }
 
 /// Archives what has expired. Answers how many entries.

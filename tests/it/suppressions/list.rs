@@ -6,13 +6,15 @@ use chrono::TimeDelta;
 use entity::suppression::{self, BounceType, Reason};
 use jobs::filter::Order;
 use jobs::find::Page;
+use jobs::store::{Dialect, rows};
 use jobs::suppress::enter::{self, NewEntry};
 use jobs::suppress::list::{self, Filter, Sort};
 use jobs::suppress::tallies::{self, Stats};
 use jobs::suppress::{lift, state};
-use sea_orm::EntityTrait;
+use sea_orm::{ConnectionTrait, EntityTrait, Statement, TransactionTrait, Value};
 use tests::database::Backend;
 use tests::webhook::Told;
+use uuid::Uuid;
 
 use super::{entry, passing};
 use crate::control::world::{World, draft};
@@ -25,6 +27,7 @@ on_both! {
     the_same_fact_told_twice_stands_once
     the_list_is_walked_from_both_ends_by_each_filter
     tallies_equal_the_rows
+    a_page_is_read_from_the_end_of_an_index_however_long_the_list
 }
 
 async fn enter_all(world: &World, entries: Vec<NewEntry>) {
@@ -221,4 +224,76 @@ async fn tallies_equal_the_rows(backend: Backend) {
         assert_eq!(stats, expected, "round {round}");
         assert!(total > 0);
     }
+}
+
+/// Rows enough that any other plan would be dearer: of each hundred one is a complaint, and half are archived.
+async fn fill(world: &World) {
+    let (numbers, id, now) = match world.ctx.store.dialect() {
+        Dialect::Postgres => ("generate_series(1, 20000) AS g(n)", "gen_random_uuid()", "now()"),
+        Dialect::Sqlite => (
+            "(WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 20000) SELECT n FROM g) AS g",
+            "randomblob(16)",
+            "'2026-11-24T12:00:00+00:00'",
+        ),
+    };
+    let text = format!(
+        "INSERT INTO email_suppression_list (id, target, reason, sandbox, source, occurred_at, created_at, updated_at, archived_at) \
+         SELECT {id}, 'u' || g.n || '@example.com', CASE WHEN g.n % 100 = 0 THEN 1 ELSE 0 END, true, 0, {now}, {now}, {now}, \
+         CASE WHEN g.n % 2 = 1 THEN {now} END FROM {numbers}"
+    );
+    world.ctx.store.write().execute_unprepared(&text).await.unwrap();
+    world.ctx.store.write().execute_unprepared("ANALYZE email_suppression_list").await.unwrap();
+}
+
+/// How the database goes about it, in its own words.
+async fn plan(world: &World, asked: Statement) -> String {
+    let store = &world.ctx.store;
+    if store.dialect() == Dialect::Sqlite {
+        let asked = Statement { sql: format!("EXPLAIN QUERY PLAN {}", asked.sql), ..asked };
+        let found = rows(store.read(), asked).await.unwrap();
+        return found.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect::<Vec<_>>().join("\n");
+    }
+    let tx = store.read().begin().await.unwrap();
+    let literal = |value: &Value| match value {
+        Value::Uuid(Some(id)) => format!("'{id}'"),
+        Value::String(Some(text)) => format!("'{text}'"),
+        Value::SmallInt(Some(n)) => n.to_string(),
+        Value::BigInt(Some(n)) => n.to_string(),
+        other => panic!("no list has a parameter like {other:?}"),
+    };
+    let values: Vec<String> = asked.values.iter().flat_map(|values| &values.0).map(literal).collect();
+    tx.execute_unprepared(&format!("PREPARE asked AS {}", asked.sql)).await.unwrap();
+    let explain = store.sql(format!("EXPLAIN EXECUTE asked ({})", values.join(", ")), []);
+    let found = rows(&tx, explain).await.unwrap();
+    tx.execute_unprepared("DEALLOCATE asked").await.unwrap();
+    found.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+async fn a_page_is_read_from_the_end_of_an_index_however_long_the_list(backend: Backend) {
+    let world = World::new(backend).await;
+    fill(&world).await;
+    let complaints = Filter { reason: Some(Reason::Complaint), ..Filter::default() };
+    let begins = Filter { starts_with: Some("u12".into()), ..Filter::default() };
+    let cases = [
+        (Filter::default(), Sort::Age, "email_suppression_list_age"),
+        (complaints, Sort::Age, "email_suppression_list_reason"),
+        (Filter::default(), Sort::Target, "email_suppression_list_name"),
+        (begins, Sort::Target, "email_suppression_list_name"),
+    ];
+    for (filter, sort, index) in cases {
+        for order in [Order::Ascending, Order::Descending] {
+            for from in [None, Some(("u5@example.com", Uuid::from_u128(7)))] {
+                let asked = list::statement(&world.ctx.store, &filter, from, sort, order, 26);
+                let plan = plan(&world, asked).await;
+                assert!(plan.contains(index), "{filter:?} {from:?}: {plan}");
+                for elsewise in ["Sort", "Seq Scan", "Bitmap", "TEMP B-TREE"] {
+                    assert!(!plan.contains(elsewise), "{filter:?} {from:?}: {plan}");
+                }
+            }
+        }
+    }
+    let page = Page::First { n: 100, after: None };
+    let search = Filter { search: Some("u12".into()), ..Filter::default() };
+    let found = list::list(&world.ctx, &search, page, Sort::Age, Order::Descending).await.unwrap();
+    assert_eq!(found.page.items.len(), 100);
 }
