@@ -29,6 +29,7 @@ pub use live::DeliveryEventSubscriptions;
 
 /// Something that Mailgun reported. Events are recorded once each and never change places.
 #[derive(Clone, Interface)]
+#[expect(clippy::duplicated_attributes, reason = "fields of an interface may be of one type")]
 #[graphql(
     field(name = "id", ty = "&ID", desc = "Names it in the whole service."),
     field(name = "type", method = "kind", ty = "EventKind", desc = "What happened."),
