@@ -32,12 +32,12 @@ struct Options {
     /// Measure the floors alone, without the service.
     #[arg(long)]
     floors_only: bool,
-    /// Measure what the API's surface costs, and nothing else.
-    #[arg(long)]
-    surface_only: bool,
     /// Measure recording so many of Mailgun's events instead, on PostgreSQL.
     #[arg(long)]
     events: Option<u64>,
+    /// Measure what the API's surface costs, and nothing else.
+    #[arg(long)]
+    surface_only: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,16 +49,16 @@ enum Storage {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
+    if let Some(events) = options.events {
+        let postgres = Postgres::durable().await;
+        return events::measure(&postgres, postgres.database().await, events).await;
+    }
     let backend = match options.backend {
         Storage::Postgres => Backend::Postgres,
         Storage::Sqlite => Backend::Sqlite,
     };
     if options.surface_only {
         return surface::measure(backend).await;
-    }
-    if let Some(events) = options.events {
-        let postgres = Postgres::durable().await;
-        return events::measure(&postgres, postgres.database().await, events).await;
     }
     let postgres = match options.backend {
         Storage::Postgres => Some(Postgres::durable().await),
