@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use entity::delivery_event::{Kind, Source};
 use entity::suppression::BounceType;
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::{FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
 use super::{COUNTED, Page, PageOf, models};
@@ -23,7 +23,7 @@ use crate::Context;
 use crate::error::Result;
 use crate::filter::Order;
 use crate::rows::Rows;
-use crate::store::rows;
+use crate::store::{Store, rows};
 use runs::Runs;
 
 /// Events that meet every part that is given.
@@ -192,8 +192,12 @@ pub async fn pages(
 /// # Errors
 /// The database's own.
 pub async fn read(ctx: &Context, filter: &Filter, seqs: Seqs, order: Order, most: u64) -> Result<Vec<Event>> {
-    let asked = Runs { filter, seqs, order }.page(&ctx.store, COLUMNS, most);
-    models(&rows(ctx.store.read(), asked).await?)
+    models(&rows(ctx.store.read(), asked(&ctx.store, filter, seqs, order, most)).await?)
+}
+
+/// What [`read`] asks.
+pub fn asked(store: &Store, filter: &Filter, seqs: Seqs, order: Order, most: u64) -> Statement {
+    Runs { filter, seqs, order }.page(store, COLUMNS, most)
 }
 
 /// How many events meet `filter`, and whether there are more: exact up to [`COUNTED`].

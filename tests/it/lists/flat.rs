@@ -72,7 +72,7 @@ async fn costs(backend: Backend, n: i64, usual: Status, spread: Spread) -> Vec<(
 
 /// Whose connections a question is asked on; they differ in what the planner may do.
 #[derive(Clone, Copy, Debug)]
-enum Asker {
+pub enum Asker {
     Reader,
     Writer,
 }
@@ -129,14 +129,14 @@ fn promised(n: i64) -> Vec<Filter> {
 }
 
 /// Asks and says what it cost.
-enum Meter {
+pub enum Meter {
     /// On a connection of the readers and one of the writers: their settings are part of what is measured.
     Pages([DatabaseTransaction; 2], AtomicU64),
     Steps(DatabaseConnection, Arc<AtomicU64>),
 }
 
 impl Meter {
-    async fn of(queue: &Queue) -> Self {
+    pub async fn of(queue: &Queue) -> Self {
         match queue.backend() {
             Backend::Postgres => {
                 let store = &queue.ctx.store;
@@ -164,7 +164,7 @@ impl Meter {
     }
 
     /// Lets the database make its plan.
-    async fn prepare(&self, asker: Asker, statement: Statement) -> Statement {
+    pub async fn prepare(&self, asker: Asker, statement: Statement) -> Statement {
         match self {
             Meter::Pages(both, prepared) => {
                 let db = &both[asker as usize];
@@ -182,7 +182,7 @@ impl Meter {
         }
     }
 
-    async fn cost(&self, asker: Asker, prepared: Statement) -> u64 {
+    pub async fn cost(&self, asker: Asker, prepared: Statement) -> u64 {
         match self {
             Meter::Pages(both, _) => {
                 let db = &both[asker as usize];

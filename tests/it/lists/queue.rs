@@ -143,7 +143,7 @@ impl Queue {
         }
     }
 
-    fn series(&self, n: i64) -> String {
+    pub fn series(&self, n: i64) -> String {
         match self.backend() {
             Backend::Postgres => format!("generate_series(0, {} - 1) AS of (i)", n),
             Backend::Sqlite => format!(
@@ -152,7 +152,7 @@ impl Queue {
         }
     }
 
-    fn id(&self, i: &str) -> String {
+    pub fn id(&self, i: &str) -> String {
         match self.backend() {
             Backend::Postgres => format!(
                 "(lpad(to_hex({START} + ({i}) * {STEP}), 12, '0') || '70008000' || lpad(to_hex({i}), 12, '0'))::uuid"
@@ -161,7 +161,7 @@ impl Queue {
         }
     }
 
-    fn at(&self, i: &str) -> String {
+    pub fn at(&self, i: &str) -> String {
         match self.backend() {
             Backend::Postgres => format!("to_timestamp(({START} + ({i})::bigint * {STEP}) / 1000.0)"),
             Backend::Sqlite => {

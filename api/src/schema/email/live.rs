@@ -25,8 +25,9 @@ impl EmailSubscriptions {
         ctx: &Context<'_>,
         #[graphql(desc = "Its id.")] id: ID,
     ) -> Result<impl Stream<Item = Result<Email, Fault>> + use<>, Fault> {
+        let emails = &ctx.app()?.emails;
         let Some(id) = Kind::Email.read(&id) else { return Ok(stream::empty().boxed()) };
-        let rows = ctx.app()?.emails.follow(id).await?;
+        let rows = emails.follow(id).await?;
         let emails: BoxStream<'static, Result<Email, Fault>> = rows.map(|row| Ok(Email::new(row?))).boxed();
         Ok(emails)
     }

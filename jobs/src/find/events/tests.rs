@@ -2,7 +2,6 @@
 
 use super::runs::Way;
 use super::*;
-use crate::store::Store;
 
 fn filter(kinds: &[Kind]) -> Filter {
     Filter { kinds: kinds.to_vec(), ..Filter::default() }
@@ -31,10 +30,7 @@ fn each_filter_is_found_by_the_index_that_fits_it() {
 async fn other_kinds_or_another_cursor_are_the_same_text() {
     // Opened lazily, and never asked.
     let store = Store::connect("postgres://nobody@127.0.0.1:1/nothing").await.unwrap();
-    let text = |filter: Filter, after: i64| {
-        let seqs = Seqs::ALL.after(after);
-        Runs { filter: &filter, seqs, order: Order::Descending }.page(&store, COLUMNS, 26)
-    };
+    let text = |filter: Filter, after: i64| asked(&store, &filter, Seqs::ALL.after(after), Order::Descending, 26);
     let (few, many) = (text(filter(&[Kind::Opened]), 1), text(filter(&[Kind::Opened, Kind::Unknown]), 2));
     assert_eq!(few.sql, many.sql);
     assert_ne!(few.values, many.values);
