@@ -1,5 +1,5 @@
-//! What goes when its time is over: finished emails past retention, idempotency keys, ended holds, old runs and rates; and the
-//! suppressions that expired leave the list.
+//! What goes when its time is over: finished emails past retention, idempotency keys, webhook tokens, events that nobody
+//! confirmed, ended holds, old runs and rates; and the suppressions that expired leave the list.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,12 @@ use crate::{bulk, hold, stats};
 /// How long an idempotency key stands for its email, whatever becomes of the email.
 const KEYS: TimeDelta = TimeDelta::days(7);
 
+/// How long a webhook's token is remembered: a signature older than 12 hours has no effect anyway.
+const TOKENS: TimeDelta = TimeDelta::days(3);
+
+/// How long an event stays in quarantine; Mailgun's log reaches back no further.
+const QUARANTINE: TimeDelta = TimeDelta::days(30);
+
 /// How long a run of a schedule is remembered.
 const RUNS: TimeDelta = TimeDelta::days(90);
 
@@ -36,6 +42,8 @@ pub async fn finished(ctx: &Context) -> Result<String> {
     let now = ctx.clock.now();
     let emails = bulk::clean(ctx, now - ctx.settings.retention).await?;
     let keys = in_groups(ctx, FORGET_KEYS, now - KEYS).await?;
+    let tokens = in_groups(ctx, FORGET_TOKENS, now - TOKENS).await?;
+    let unconfirmed = in_groups(ctx, FORGET_QUARANTINED, now - QUARANTINE).await?;
     let holds = hold::clean(ctx).await?;
     let db = ctx.store.write();
     let runs = cron_run::Entity::delete_many().filter(cron_run::Column::Tick.lt(now - RUNS)).exec(db).await?;
@@ -44,7 +52,8 @@ pub async fn finished(ctx: &Context) -> Result<String> {
     stats::forget_rates(ctx).await?;
     let rest = if emails.operation.is_some() { " so far, the rest follows" } else { "" };
     Ok(format!(
-        "cleaned {} emails{rest}; forgot {keys} idempotency keys, {holds} ended holds, {} runs",
+        "cleaned {} emails{rest}; forgot {keys} idempotency keys, {tokens} webhook tokens, {unconfirmed} unconfirmed \
+         events, {holds} ended holds, {} runs",
         emails.done, runs.rows_affected
     ))
 }
@@ -60,6 +69,12 @@ pub async fn suppressions(ctx: &Context) -> Result<String> {
 
 const FORGET_KEYS: &str = "DELETE FROM idempotency_keys WHERE (api_key_id, key) IN \
      (SELECT k.api_key_id, k.key FROM idempotency_keys k WHERE k.created_at < $1 ORDER BY k.created_at LIMIT $2)";
+
+const FORGET_TOKENS: &str = "DELETE FROM webhook_tokens WHERE token IN \
+     (SELECT t.token FROM webhook_tokens t WHERE t.created_at < $1 ORDER BY t.created_at LIMIT $2)";
+
+const FORGET_QUARANTINED: &str = "DELETE FROM email_event_quarantine WHERE id IN \
+     (SELECT e.id FROM email_event_quarantine e WHERE e.recorded_at < $1 ORDER BY e.recorded_at LIMIT $2)";
 
 const ARCHIVE: &str = "UPDATE email_suppression_list SET archived_at = $1 WHERE id IN \
      (SELECT s.id FROM email_suppression_list s WHERE s.expires_at <= $1 AND s.archived_at IS NULL \
@@ -100,7 +115,7 @@ impl Gone {
     }
 }
 
-/// Deletes emails whose rows this transaction has locked: their tries, their place among the failed, and a content with the
+/// Deletes emails whose rows this transaction has locked: their tries, their facts, their place among the failed, and a content with the
 /// last email that uses it. The tallies move from their status to CLEANED, so the total stays what was ever accepted.
 pub(crate) async fn remove(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone]) -> Result<()> {
     if gone.is_empty() {
@@ -109,8 +124,10 @@ pub(crate) async fn remove(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone
     let store = &ctx.store;
     let ids = || Rows::new().uuid("id", gone.iter().map(|g| g.id));
     ledger::forget_failures(tx, store, gone.iter().map(|g| g.id).collect()).await?;
-    let text = "DELETE FROM email_attempts WHERE email_id IN (SELECT v.id FROM {rows} AS v)";
-    execute(tx, store.sql_rows(text, [], ids())).await?;
+    for table in ["email_attempts", "email_facts"] {
+        let text = format!("DELETE FROM {table} WHERE email_id IN (SELECT v.id FROM {{rows}} AS v)");
+        execute(tx, store.sql_rows(&text, [], ids())).await?;
+    }
     let text = "DELETE FROM email_queue WHERE id IN (SELECT v.id FROM {rows} AS v)";
     execute(tx, store.sql_rows(text, [], ids())).await?;
     release_contents(tx, ctx, gone).await?;

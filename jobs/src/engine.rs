@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::feed::Feeder;
 use crate::lane::{Carrier, Handler, LaneError, Lanes, RedisSettings};
 use crate::mailer::Mailer;
+use crate::record::Recorder;
 use crate::send::Sender;
 use crate::{bulk, cron, watch};
 
@@ -18,6 +19,7 @@ use crate::{bulk, cron, watch};
 pub struct Engine {
     pub ctx: Arc<Context>,
     pub accept: Accept,
+    pub recorder: Recorder,
     lanes: Lanes,
     sender: Option<Sender>,
     tasks: TaskTracker,
@@ -36,7 +38,7 @@ pub struct Health {
 }
 
 impl Engine {
-    /// Starts taking in, and, with `workers`, sending, feeding, looking after, bulk work and schedules.
+    /// Starts taking in and recording, and, with `workers`, sending, feeding, looking after, bulk work and schedules.
     ///
     /// # Errors
     /// When Redis' settings make no sense. That it is away is no error.
@@ -72,8 +74,8 @@ impl Engine {
             tasks.spawn(carry_on(ctx.clone()));
             cron::start(ctx.clone(), &tasks);
         }
-        let accept = Accept::start(ctx.clone());
-        Ok(Self { ctx, accept, lanes, sender, tasks, redis: configured })
+        let (accept, recorder) = (Accept::start(ctx.clone()), Recorder::start(ctx.clone()));
+        Ok(Self { ctx, accept, recorder, lanes, sender, tasks, redis: configured })
     }
 
     /// How it is.

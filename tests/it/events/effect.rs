@@ -26,6 +26,7 @@ on_both! {
     people_and_machines_are_counted_apart
     a_row_tells_what_happened_and_its_payload_is_sealed
     events_of_emails_that_are_not_ours_are_kept
+    what_is_cleaned_takes_its_facts_along_and_leaves_its_events
 }
 
 /// One email in each state that is not accepted.
@@ -222,4 +223,19 @@ async fn events_of_emails_that_are_not_ours_are_kept(backend: Backend) {
     assert!(events.iter().all(|event| event.email_id.is_none() && event.campaign_id.is_none() && !event.copy));
     assert_eq!(post.list("eve@example.net").await.len(), 1, "an address that is dead is dead for us as well");
     assert!(post.metrics().await.is_empty());
+}
+
+async fn what_is_cleaned_takes_its_facts_along_and_leaves_its_events(backend: Backend) {
+    let post = Post::new(backend).await;
+    let email = post.world.one(draft()).await;
+    post.take(&post.told("opened", email)).await;
+    post.recorder.take(post.told("opened", email).signed(post.now() - TimeDelta::hours(13), "old")).await.unwrap();
+    post.world.pass(post.world.ctx.settings.retention + TimeDelta::hours(1));
+    let done = jobs::clean::finished(&post.world.ctx).await.unwrap();
+    assert!(done.contains("cleaned 1 emails") && done.contains("2 webhook tokens, 1 unconfirmed events"), "{done}");
+    assert_eq!((post.facts(email).await, post.events().await.len()), (None, 1));
+    assert_eq!(jobs::record::replay(&post.world.ctx, 0).await.unwrap().map(|replayed| replayed.changed), Some(0));
+    post.take(&post.told("clicked", email)).await;
+    assert_eq!(post.events().await[1].email_id, None);
+    tests::ledger::assert_ledger_equals_rows(&post.world.ctx).await;
 }

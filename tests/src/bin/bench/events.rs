@@ -38,27 +38,32 @@ pub async fn measure(postgres: &Postgres, database: Database, events: u64) {
     let ctx = context(&database).await;
     let emails = sent(&ctx, events / EACH).await;
     let bodies = bodies(&emails, ctx.clock.now());
-    let n = bodies.len() as f64;
-    let server = || postgres.pid().map_or(Duration::ZERO, cpu);
-    let (start, own, theirs) = (Instant::now(), own_cpu(), server());
-    record(&ctx, bodies).await;
-    let (rate, each) =
-        (n / start.elapsed().as_secs_f64(), ((own_cpu() - own) + (server() - theirs)).as_secs_f64() * 1e6 / n);
-    println!("recorded {rate:.0} signed webhooks/s with {CALLERS} callers; CPU us each: {each:.1}");
+    let n = bodies.len();
+    let recorded = timed("signed webhooks recorded", postgres, n, record(&ctx, bodies)).await;
     let kept = delivery_event::Entity::find().order_by_asc(delivery_event::Column::Seq);
     let kept = kept.all(ctx.store.write()).await.expect("the rows");
-    assert_eq!(kept.len() as f64, n, "each is recorded once");
-
+    assert_eq!(kept.len(), n, "each is recorded once");
     let table = "CREATE TABLE bare_events (LIKE email_delivery_events INCLUDING ALL)";
     ctx.store.write().execute_unprepared(table).await.expect("a table");
+    let floor = timed("floor, bare event rows", postgres, n, async {
+        for group in kept.chunks(GROUP) {
+            bare(&ctx.store, group).await;
+        }
+    });
+    let floor = floor.await;
+    println!("recorded / floor: {:.2} by the clock, {:.2} by CPU", recorded.0 / floor.0, floor.1 / recorded.1);
+}
+
+/// Prints and answers how many a second, and the CPU time of each in microseconds.
+async fn timed(what: &str, postgres: &Postgres, n: usize, work: impl Future<Output = ()>) -> (f64, f64) {
+    let server = || postgres.pid().map_or(Duration::ZERO, cpu);
     let (start, own, theirs) = (Instant::now(), own_cpu(), server());
-    for group in kept.chunks(GROUP) {
-        bare(&ctx.store, group).await;
-    }
-    let (floor, cost) =
-        (n / start.elapsed().as_secs_f64(), ((own_cpu() - own) + (server() - theirs)).as_secs_f64() * 1e6 / n);
-    println!("floor, bare event rows: {floor:.0}/s in groups of {GROUP}; CPU us each: {cost:.1}");
-    println!("recorded / floor: {:.2} by the clock, {:.2} by CPU", rate / floor, cost / each);
+    work.await;
+    let rate = n as f64 / start.elapsed().as_secs_f64();
+    let each = |spent: Duration| spent.as_secs_f64() * 1e6 / n as f64;
+    let (own, theirs) = (each(own_cpu() - own), each(server() - theirs));
+    println!("{what}: {rate:.0}/s; CPU us each: own {own:.1}, postgres {theirs:.1}");
+    (rate, own + theirs)
 }
 
 async fn context(database: &Database) -> Arc<Context> {
