@@ -6,12 +6,14 @@ use jobs::Context;
 use jobs::accept::Accept;
 use jobs::engine::{Engine, Health};
 use jobs::live::Live;
+use jobs::record::Recorder;
 use jobs::stats::QueueStats;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::RwLock;
 
 use crate::auth::Doorkeeper;
 use crate::schema::Schema;
+use crate::webhook::Webhooks;
 
 /// A process that serves; clones are the same.
 #[derive(Clone)]
@@ -21,6 +23,8 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub ctx: Arc<Context>,
     pub accept: Accept,
+    pub recorder: Recorder,
+    pub webhooks: Webhooks,
     /// Gone once the process stops.
     pub engine: RwLock<Option<Engine>>,
     pub doorkeeper: Doorkeeper,

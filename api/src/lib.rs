@@ -1,7 +1,7 @@
 //! What the outside sees: GraphQL, the paths beside it, and the `mailmind` command. Knows no apalis.
 //!
 //! `command` reads what was asked; `serve` puts a process together and takes it apart; `transport` carries requests to
-//! `schema`; `auth` says who asks; `health` says how it stands; `sandbox` stands in for Mailgun.
+//! `schema`; `auth` says who asks; `webhook` takes what Mailgun reports; `health` says how it stands; `sandbox` stands in for Mailgun.
 
 #[expect(missing_docs, reason = "each part is described where it is made")]
 pub mod app;
@@ -19,6 +19,7 @@ pub mod schema;
 mod serve;
 mod telemetry;
 pub mod transport;
+pub mod webhook;
 
 pub use auth::Door;
 pub use transport::routes;

@@ -25,9 +25,9 @@ pub struct Served {
     pub client: Client,
     pub url: String,
     // Before what it works on, so that it ends first.
-    process: Process,
-    data: Scratch,
-    database: Database,
+    pub process: Process,
+    pub data: Scratch,
+    pub database: Database,
 }
 
 impl Served {
@@ -36,7 +36,7 @@ impl Served {
     }
 
     /// One that is started with something more.
-    async fn with(backend: Backend, more: impl FnOnce(Launch) -> Launch) -> Self {
+    pub async fn with(backend: Backend, more: impl FnOnce(Launch) -> Launch) -> Self {
         let (data, database) = (Scratch::new("data"), backend.database().await);
         let process = more(mailmind(&["serve"], &data, &database)).start();
         let url = address(&process).await;
@@ -46,7 +46,7 @@ impl Served {
     }
 
     /// Runs another command of the program on the same database, and answers what it printed.
-    async fn command(&self, args: &[&str]) -> Vec<String> {
+    pub async fn command(&self, args: &[&str]) -> Vec<String> {
         let process = mailmind(args, &self.data, &self.database).start();
         let ended = process.ended(SOON).await;
         assert!(ended.success(), "{args:?}: {ended}\n{}", process.output().join("\n"));
@@ -54,14 +54,14 @@ impl Served {
     }
 
     /// Does a mutation and answers its payload.
-    async fn mutate(&self, mutation: &str, variables: Value) -> Value {
+    pub async fn mutate(&self, mutation: &str, variables: Value) -> Value {
         let mut data = self.client.query(mutation, variables).await;
         let payload = data.as_object_mut().unwrap().values_mut().next().unwrap();
         payload.take()
     }
 }
 
-fn mailmind(args: &[&str], data: &Scratch, database: &Database) -> Launch {
+pub fn mailmind(args: &[&str], data: &Scratch, database: &Database) -> Launch {
     Launch::of(env!("CARGO_BIN_EXE_mailmind-tested"))
         .args(args)
         .env("LISTEN", "127.0.0.1:0")

@@ -28,3 +28,4 @@ mod redis;
 mod sandbox;
 mod send;
 mod usual;
+mod webhooks;

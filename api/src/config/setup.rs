@@ -13,6 +13,7 @@ use crate::transport::{Origins, Pace};
 
 use super::{Config, Keys, Mode, Nonsense, given, nonsense, secret, values};
 use crate::auth::{Proxies, Tokens};
+use crate::serve::sandboxed;
 
 /// A configuration that makes sense.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Setup {
     pub mode: Mode,
     pub keys: Keys,
     pub admin_key: Option<SecretString>,
+    /// What webhooks are signed with: in the sandbox its own key, unless there are others.
+    pub webhook_keys: Vec<SecretString>,
     /// How tokens are read, where any are taken.
     pub tokens: Option<Tokens>,
     pub proxies: Proxies,
@@ -63,6 +66,10 @@ impl Config {
             database_file,
             redis: self.redis()?,
             admin_key: self.admin_key()?,
+            webhook_keys: match self.webhook_keys() {
+                none if none.is_empty() && mode.is_sandbox() => vec![sandboxed::SIGNING_KEY.into()],
+                keys => keys,
+            },
             tokens: self.tokens()?,
             proxies: self.proxies()?,
             public_url: self.public_url()?,
