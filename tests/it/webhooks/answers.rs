@@ -106,15 +106,15 @@ async fn each_webhook_is_answered_by_what_it_is_and_only_what_is_signed_is_store
     let (_, metrics) = served.client.get("/metrics").await.unwrap();
     for (outcome, n) in [
         ("taken", 6),
-        ("repeated", 1),
-        ("quarantined", 3),
+        ("repeated", 2),
+        ("quarantined", 2),
         ("token_reused", 1),
         ("unsigned", 4),
         ("too_large", 2),
         ("not_json", 3),
     ] {
         let line = format!("mailmind_webhooks_total{{outcome=\"{outcome}\"}} {n}");
-        assert!(metrics.contains(&line), "{line}\n{metrics}");
+        assert!(metrics.lines().any(|told| told == line), "{line}");
     }
 }
 
