@@ -7,7 +7,7 @@ use entity::ApiScope;
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::{auth, check, schema, serve, telemetry};
+use crate::{auth, check, replay, schema, serve, telemetry};
 
 /// Stands between an application and Mailgun, so that no email is lost and none is sent twice. Without a command it serves.
 #[derive(Parser, Debug)]
@@ -39,6 +39,13 @@ pub enum Command {
     /// API keys.
     #[command(subcommand)]
     Key(Key),
+    /// Read what Mailgun reported again, as this version reads it. Prints what reads otherwise, and lets it have its effect;
+    /// run again, it changes nothing.
+    Replay {
+        /// Only events after this number.
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+    },
     /// Say what is configured and whether everything it names can be reached; changes nothing.
     Check,
 }
@@ -124,6 +131,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Migrate => serve::migrate(&config.check()?).await,
             Command::Sandbox => serve::sandbox(&config).await,
             Command::Key(key) => auth::execute(&config.check()?, key).await,
+            Command::Replay { after } => replay::replay(&config.check()?, after).await,
             Command::Check => check::check(&config).await,
             Command::Schema => Ok(()),
         }

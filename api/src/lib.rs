@@ -13,6 +13,7 @@ pub mod config;
 mod failure;
 mod health;
 mod lifecycle;
+mod replay;
 mod rest;
 pub mod sandbox;
 pub mod schema;

@@ -205,7 +205,8 @@ async fn await_migrations(store: &Store) -> Result<(), Failure> {
     }
 }
 
-async fn context(setup: &Setup, store: Store) -> Result<Arc<Context>, Failure> {
+/// What jobs are handed.
+pub async fn context(setup: &Setup, store: Store) -> Result<Arc<Context>, Failure> {
     let clock = Clock::system();
     clock.align(store.now().await?);
     let keyring = setup.keys.open()?;

@@ -18,7 +18,7 @@ use futures::future::FutureExt;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use replay::{Replayed, replay};
+pub use replay::{Change, Replayed, replay};
 
 use crate::Context;
 use crate::error::{Error, Result};

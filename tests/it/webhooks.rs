@@ -3,6 +3,7 @@
 mod answers;
 mod killed;
 mod moments;
+mod replayed;
 mod sandboxed;
 
 use std::sync::Arc;
