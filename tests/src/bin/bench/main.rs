@@ -6,6 +6,7 @@ mod floors;
 mod service;
 mod surface;
 mod usage;
+mod webhooks;
 
 use clap::{Parser, ValueEnum};
 use tests::client::http;
@@ -38,6 +39,9 @@ struct Options {
     /// Measure recording so many of Mailgun's events instead, on PostgreSQL.
     #[arg(long)]
     events: Option<u64>,
+    /// Measure taking so many of Mailgun's webhooks over HTTP instead, on PostgreSQL.
+    #[arg(long, num_args = 0..=1, default_missing_value = "100000")]
+    webhooks: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,6 +63,10 @@ async fn main() {
     if let Some(events) = options.events {
         let postgres = Postgres::durable().await;
         return events::measure(&postgres, postgres.database().await, events).await;
+    }
+    if let Some(webhooks) = options.webhooks {
+        let postgres = Postgres::durable().await;
+        return webhooks::measure(&postgres, postgres.database().await, webhooks).await;
     }
     let postgres = match options.backend {
         Storage::Postgres => Some(Postgres::durable().await),
