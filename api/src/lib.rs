@@ -20,6 +20,7 @@ pub mod schema;
 mod serve;
 mod telemetry;
 pub mod transport;
+mod unsubscribe;
 pub mod webhook;
 
 pub use auth::Door;

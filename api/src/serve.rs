@@ -43,6 +43,7 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
     let store = connect(&setup).await?;
     up_to_date(&store).await?;
     let at = listener.local_addr()?;
+    setup.listens(at);
     let sandbox = sandboxed::start(&setup, webhook::on_this_machine(&format!("http://{at}")), &life).await?;
     let ctx = context(&setup, store).await?;
     let engine = start(&setup, &ctx, sandbox.as_ref(), works).await?;

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::{self, Principal};
-use crate::{health, rest, webhook};
+use crate::{health, rest, unsubscribe, webhook};
 
 use self::refusal::Refusal;
 
@@ -96,6 +96,7 @@ pub fn router(graphql: &Arc<Graphql>) -> Router {
         .route("/metrics", get(health::metrics))
         .route(webhook::PATH, post(webhook::take))
         .route(webhook::PATH_BELOW_API, post(webhook::take))
+        .route(unsubscribe::PATH, get(unsubscribe::ask).post(unsubscribe::act))
         .route_layer(guard.clone())
         .with_state(app);
     let rest = rest::router().layer(guard).layer(map_response(rest::in_our_form)).with_state(graphql.clone());

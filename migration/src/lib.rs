@@ -15,6 +15,7 @@ mod m20261124_000005_rates;
 mod m20261124_000006_key_scopes;
 mod m20261124_000007_standings;
 mod m20261124_000008_events;
+mod m20261124_000009_unsubscribe;
 
 /// The list, in order.
 pub struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000006_key_scopes::Migration),
             Box::new(m20261124_000007_standings::Migration),
             Box::new(m20261124_000008_events::Migration),
+            Box::new(m20261124_000009_unsubscribe::Migration),
         ]
     }
 }

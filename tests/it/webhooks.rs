@@ -5,6 +5,7 @@ mod killed;
 mod moments;
 mod replayed;
 mod sandboxed;
+mod unsubscribe;
 
 use std::sync::Arc;
 

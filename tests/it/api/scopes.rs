@@ -23,7 +23,8 @@ on_both! {
 const OPEN: [&str; 3] = ["GET /", "GET /health/live", "GET /health/ready"];
 
 /// The paths where a signature in the request stands for a credential.
-const SIGNED: [&str; 2] = ["POST /webhooks/mailgun", "POST /api/email-reliability/webhook/mailgun"];
+const SIGNED: [&str; 4] =
+    ["POST /webhooks/mailgun", "POST /api/email-reliability/webhook/mailgun", "GET /u/{token}", "POST /u/{token}"];
 
 async fn without_a_credential_only_the_state_of_the_process_is_told(backend: Backend) {
     let served = Served::on(backend).await;
@@ -37,7 +38,7 @@ async fn without_a_credential_only_the_state_of_the_process_is_told(backend: Bac
     );
     for route in routes::ROUTES.iter() {
         let name = format!("{} {}", route.method, route.path);
-        let path = route.path.replace("{jobId}", "01980000-0000-7000-8000-000000000007");
+        let path = route.path.replace("{jobId}", "01980000-0000-7000-8000-000000000007").replace("{token}", "none");
         let ask =
             || http().request(route.method.clone(), format!("{}{path}", served.url)).header("accept", "*/*").body("{}");
         let stranger = ask().send().await.unwrap().status();
@@ -45,6 +46,9 @@ async fn without_a_credential_only_the_state_of_the_process_is_told(backend: Bac
         assert_ne!(admin, 405, "{name} is not there");
         if OPEN.contains(&name.as_str()) {
             assert_eq!(stranger, 200, "{name}");
+        } else if SIGNED.contains(&name.as_str()) {
+            // To whoever has a key as well: it is not asked for.
+            assert!(matches!(stranger.as_u16(), 401 | 404) && admin == stranger, "{name}: {stranger}, {admin}");
         } else {
             assert_eq!(stranger, 401, "{name}");
         }
