@@ -6,6 +6,8 @@ use jobs::Context;
 use jobs::accept::Accept;
 use jobs::engine::{Engine, Health};
 use jobs::live::Live;
+use jobs::live::emails::Emails;
+use jobs::live::events::Events;
 use jobs::record::Recorder;
 use jobs::stats::QueueStats;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -31,6 +33,10 @@ pub struct Parts {
     pub schema: Schema,
     /// How the queue stands, for those who follow it.
     pub queue: Live<QueueStats>,
+    /// Delivery events, for those who follow them.
+    pub events: Events,
+    /// Single emails, for those who follow them.
+    pub emails: Emails,
     pub metrics: Option<PrometheusHandle>,
     /// This process hands emails over itself.
     pub works: bool,

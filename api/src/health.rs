@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jobs::lane::Carrier;
+use jobs::live::news::Way;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -28,6 +29,8 @@ struct Readiness {
     /// How work travels: `redis` or `in process`; nothing while the process stops.
     lanes: Option<&'static str>,
     redis: Part,
+    /// How events that other processes record become known here: `redis`, or by asking the database.
+    news: Option<&'static str>,
     /// This process hands emails over itself.
     works: bool,
 }
@@ -62,11 +65,15 @@ pub async fn ready(State(app): State<App>) -> Response {
     };
     let code = if status == "not ready" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let mode = if app.ctx.settings.sandbox { "sandbox" } else { "live" };
+    let news = lanes.as_ref().map(|health| match health.news {
+        Way::Redis => "redis",
+        Way::Alone | Way::Asking => "database",
+    });
     let lanes = lanes.map(|health| match health.carrier {
         Carrier::InProcess => "in process",
         Carrier::Redis => "redis",
     });
-    (code, Json(Readiness { status, mode, database, lanes, redis, works: app.works })).into_response()
+    (code, Json(Readiness { status, mode, database, lanes, redis, news, works: app.works })).into_response()
 }
 
 async fn database(app: &App) -> Part {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_graphql::Response as Answered;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
 use axum::{Extension, Json, Router};
@@ -29,13 +29,14 @@ use problem::Problem;
 /// What all paths begin with.
 pub const BASE: &str = "/api/email-reliability";
 
-/// The id in a path, where it has one.
-type JobId = Option<Path<String>>;
+/// The parameter in a path, where it has one.
+type Parameter = Option<Path<String>>;
 
 /// A request but for its body.
 struct Asked {
     principal: Principal,
-    id: Option<String>,
+    parameter: Option<String>,
+    uri: Uri,
     headers: HeaderMap,
 }
 
@@ -45,10 +46,11 @@ pub fn router() -> Router<Arc<Graphql>> {
     let paths = OPERATIONS.iter().fold(described, |router, operation| {
         let answer = async move |State(graphql): State<Arc<Graphql>>,
                                  Extension(principal): Extension<Principal>,
-                                 id: JobId,
+                                 parameter: Parameter,
+                                 uri: Uri,
                                  headers: HeaderMap,
                                  body: Body| {
-            let asked = Asked { principal, id: id.map(|Path(id)| id), headers };
+            let asked = Asked { principal, parameter: parameter.map(|Path(text)| text), uri, headers };
             operation.answer(&graphql, asked, body).await.unwrap_or_else(|refusal| refusal)
         };
         router.route(operation.path, on(operation.filter(), answer))
@@ -70,13 +72,13 @@ pub async fn in_our_form(answer: Response) -> Response {
 
 impl Operation {
     async fn answer(&self, graphql: &Graphql, asked: Asked, body: Body) -> Result<Response, Response> {
-        let Asked { principal, id, headers } = asked;
+        let principal = asked.principal;
         if !principal.scopes.allow(self.scope) {
             return Err(Problem::forbidden(self.scope).into_response());
         }
-        let held = graphql.read(&headers, body, principal).await?;
+        let held = graphql.read(&asked.headers, body, principal).await?;
         let done = async {
-            let variables = self.variables(id.as_deref(), &headers, &held.bytes)?;
+            let variables = self.variables(&asked, &held.bytes)?;
             let request = async_graphql::Request::new(self.document).variables(variables);
             self.shape(graphql.execute(request, principal).await)
         };

@@ -6,6 +6,7 @@
 
 mod asked;
 mod count;
+mod delivery_event;
 mod email;
 mod failure;
 pub mod fault;
@@ -40,6 +41,7 @@ pub struct Query(
     node::NodeQueries,
     viewer::ViewerQueries,
     email::EmailQueries,
+    delivery_event::DeliveryEventQueries,
     failure::FailureQueries,
     queue::QueueQueries,
     hold::HoldQueries,
@@ -59,7 +61,11 @@ pub struct Mutation(
 
 /// What may be followed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(queue::QueueSubscriptions);
+pub struct Subscription(
+    queue::QueueSubscriptions,
+    email::EmailSubscriptions,
+    delivery_event::DeliveryEventSubscriptions,
+);
 
 /// The schema over this process's context.
 pub fn build(ctx: &Arc<Context>) -> Schema {
@@ -69,7 +75,8 @@ pub fn build(ctx: &Arc<Context>) -> Schema {
 /// The same roots and loaders without our limits and codes: what [`build`] is measured beside.
 pub fn bare(ctx: &Arc<Context>) -> Schema {
     let builder = Schema::build(Query::default(), Mutation::default(), Subscription::default());
-    loader::register(builder.register_output_type::<node::Node>(), ctx).finish()
+    loader::register(builder.register_output_type::<node::Node>().register_output_type::<delivery_event::IsNode>(), ctx)
+        .finish()
 }
 
 /// The schema as a text, the same for the same schema whatever the order of the code.
@@ -86,5 +93,10 @@ pub fn sdl() -> String {
 
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     let builder = Schema::build(Query::default(), Mutation::default(), Subscription::default());
-    limits::limited(builder.register_output_type::<node::Node>().extension(fault::ErrorCodes))
+    limits::limited(
+        builder
+            .register_output_type::<node::Node>()
+            .register_output_type::<delivery_event::IsNode>()
+            .extension(fault::ErrorCodes),
+    )
 }

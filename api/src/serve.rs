@@ -10,6 +10,8 @@ use std::time::Duration;
 use axum::serve::ListenerExt;
 use entity::Clock;
 use entity::clock::chance;
+use jobs::live::emails::Emails;
+use jobs::live::events::Events;
 use jobs::mailer::{Mailgun, PostLimits};
 use jobs::{Context, Engine, Store};
 use secrecy::SecretString;
@@ -55,6 +57,8 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
         accept: engine.accept.clone(),
         recorder: engine.recorder.clone(),
         webhooks: Webhooks::signed_with(&setup.webhook_keys),
+        events: Events::start(&ctx, engine.news.clone()),
+        emails: Emails::new(&ctx),
         engine: RwLock::new(Some(engine)),
         doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref(), setup.tokens.take(), setup.proxies.clone()),
         schema: schema::build(&ctx),

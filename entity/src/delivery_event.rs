@@ -62,28 +62,54 @@ impl ActiveModelBehavior for ActiveModel {}
 
 /// What happened.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    EnumIter,
+    DeriveActiveEnum,
+    Serialize,
+    Deserialize,
+    async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
 #[serde(rename_all = "UPPERCASE")]
+#[graphql(name = "DeliveryEventType")]
 #[repr(i16)]
 pub enum Kind {
+    /// Mailgun took the email in.
     Accepted = 0,
+    /// The recipient's server took it.
     Delivered = 1,
+    /// The recipient's server refused it for now; Mailgun tries on.
     Deferred = 2,
+    /// It will not be delivered: refused for good, given up, or kept back by Mailgun.
     Bounced = 3,
+    /// It was opened, by a person or a machine.
     Opened = 4,
+    /// A link in it was followed, by a person or a machine.
     Clicked = 5,
+    /// The recipient reported it as spam.
     Complained = 6,
+    /// The recipient asked for no more.
     Unsubscribed = 7,
+    /// Mailgun refused it after taking it in.
     Rejected = 8,
+    /// Something that we know nothing of.
     Unknown = 9,
 }
 
 /// How we came to know of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
 #[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
 #[serde(rename_all = "UPPERCASE")]
+#[graphql(name = "EventSource")]
 #[repr(i16)]
 pub enum Source {
     /// Mailgun told us.

@@ -10,6 +10,7 @@ use crate::accept::Accept;
 use crate::context::Context;
 use crate::feed::Feeder;
 use crate::lane::{Carrier, Handler, LaneError, Lanes, RedisSettings};
+use crate::live::news::{News, Way};
 use crate::mailer::Mailer;
 use crate::record::Recorder;
 use crate::send::Sender;
@@ -20,6 +21,8 @@ pub struct Engine {
     pub ctx: Arc<Context>,
     pub accept: Accept,
     pub recorder: Recorder,
+    /// How far the events have come, here and elsewhere.
+    pub news: News,
     lanes: Lanes,
     sender: Option<Sender>,
     tasks: TaskTracker,
@@ -31,6 +34,8 @@ pub struct Engine {
 pub struct Health {
     /// Where doorbells go.
     pub carrier: Carrier,
+    /// How this process hears of events that others record.
+    pub news: Way,
     /// Redis is configured and away: email goes all the same.
     pub degraded: bool,
     /// Hand-overs under way; `None` in a process without workers.
@@ -49,7 +54,7 @@ impl Engine {
         workers: bool,
     ) -> Result<Self, LaneError> {
         watch::align(&ctx).await;
-        let configured = redis.is_some();
+        let (configured, told) = (redis.is_some(), redis.clone());
         let tasks = TaskTracker::new();
         let (lanes, sender) = if workers {
             let sender = Sender::start(ctx.clone(), mailer);
@@ -75,13 +80,15 @@ impl Engine {
             cron::start(ctx.clone(), &tasks);
         }
         let (accept, recorder) = (Accept::start(ctx.clone()), Recorder::start(ctx.clone()));
-        Ok(Self { ctx, accept, recorder, lanes, sender, tasks, redis: configured })
+        let news = News::start(&ctx, told, recorder.recorded(), &tasks)?;
+        Ok(Self { ctx, accept, recorder, news, lanes, sender, tasks, redis: configured })
     }
 
     /// How it is.
     pub fn health(&self) -> Health {
         Health {
             carrier: self.lanes.carrier(),
+            news: self.news.way(),
             degraded: self.redis && !self.lanes.redis_available(),
             busy: self.sender.as_ref().map(|sender| sender.room.busy()),
         }

@@ -179,7 +179,8 @@ impl Kind {
 }
 
 impl Failure {
-    fn words(&self) -> String {
+    /// Why, in their words.
+    pub(crate) fn words(&self) -> String {
         let reason = self.reason.as_deref().unwrap_or("no reason given");
         match (self.code, &self.message) {
             (Some(code), Some(message)) if !message.starts_with(&code.to_string()) => {

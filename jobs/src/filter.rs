@@ -16,6 +16,7 @@ use sea_orm::ActiveEnum;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub(crate) use clauses::Text;
 pub use clauses::{Clauses, Order};
 
 /// Emails that meet every part that is given.

@@ -1,11 +1,13 @@
 //! Reading emails: by id, by filter page after page, with their tries, contents and holds. Everything for a page is asked in one
 //! statement each, and nothing here writes.
 
+pub mod events;
+
 use std::collections::HashMap;
 
 use entity::content::Head;
 use entity::sealed::Wrapped;
-use entity::{Priority, attempt, email, tally};
+use entity::{Priority, attempt, email, email_facts, tally};
 use sea_orm::{ActiveEnum, EntityTrait, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
@@ -19,13 +21,23 @@ use crate::store::rows;
 /// Counting stops here.
 pub const COUNTED: u64 = 10_000;
 
-/// Which part of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Page {
-    /// The first `n` after the email named, or from the list's beginning.
-    First { n: u64, after: Option<Uuid> },
-    /// The last `n` before the email named, or from the list's end.
-    Last { n: u64, before: Option<Uuid> },
+/// Which part of a list, by places in its order: the ids of emails, the numbers of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Page<P = Uuid> {
+    /// The first `n` after the place named, or from the list's beginning.
+    First { n: u64, after: Option<P> },
+    /// The last `n` before the place named, or from the list's end.
+    Last { n: u64, before: Option<P> },
+}
+
+impl<P: Copy> Page<P> {
+    /// The place it starts from, where it names one.
+    pub fn place(&self) -> Option<P> {
+        match *self {
+            Page::First { after, .. } => after,
+            Page::Last { before, .. } => before,
+        }
+    }
 }
 
 /// A part of a list, in the list's order.
@@ -157,6 +169,16 @@ pub async fn attempts(ctx: &Context, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<a
         tries.entry(one.email_id).or_default().push(one);
     }
     Ok(tries)
+}
+
+/// What is known of these emails beside their status; of one that nothing was reported of, nothing.
+///
+/// # Errors
+/// The database's own.
+pub async fn facts(ctx: &Context, ids: &[Uuid]) -> Result<HashMap<Uuid, email_facts::Model>> {
+    let text = "SELECT f.* FROM email_facts f JOIN {rows} AS v ON f.email_id = v.id";
+    let found = models::<email_facts::Model>(&ask(ctx, text, ids).await?)?;
+    Ok(found.into_iter().map(|facts| (facts.email_id, facts)).collect())
 }
 
 /// What these contents hold besides their bodies: all that a list of emails shows.

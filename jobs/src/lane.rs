@@ -3,7 +3,7 @@
 //!
 //! A lane may lose a task or repeat it; it never fails one, never delays one for another lane, and is never silently dead.
 
-mod connection;
+pub(crate) mod connection;
 mod deliver;
 mod hear;
 mod in_process;

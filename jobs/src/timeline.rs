@@ -1,8 +1,12 @@
-//! An email's story in plain words, from its row and its tries: accepted, tried, held, ended. Pure.
+//! An email's story in plain words, from its row, its tries and what Mailgun reported: accepted, tried, held, delivered, opened,
+//! ended. Pure.
+
+mod events;
 
 use chrono::{DateTime, Utc};
 use entity::{Outcome, Status, attempt, email};
 
+use crate::find::events::Event;
 use crate::hold::Leave;
 
 /// One sentence of the story.
@@ -38,12 +42,27 @@ pub enum Kind {
     Cancelled,
     Suppressed,
     Expired,
+    /// The recipient's server took it.
+    Delivered,
+    /// The recipient's server refused it for now.
+    Deferred,
+    /// It came back.
+    Bounced,
+    Opened,
+    Clicked,
+    Complained,
+    Unsubscribed,
+    /// Mailgun refused it after accepting it.
+    Rejected,
+    /// Mailgun reported something else.
+    Reported,
 }
 
 /// The story up to `now`, the oldest first. `held` is whether it may leave, for an email that waits.
 pub fn entries(
     email: &email::Model,
     attempts: &[attempt::Model],
+    events: &[Event],
     held: Option<&Leave>,
     now: DateTime<Utc>,
 ) -> Vec<Entry> {
@@ -80,6 +99,7 @@ pub fn entries(
         let words = "asked to stop; it ends CANCELLED if it turns out not to have left";
         story.push(entry(email.updated_at, Kind::CancelRequested, words));
     }
+    story.extend(events.iter().map(events::tell));
     // Stable: what happened at one moment stays in the order it is told in.
     story.sort_by_key(|e| e.at);
     story

@@ -1,6 +1,7 @@
 //! The program as its users meet it: started as a process, asked over HTTP.
 
 mod control;
+mod events;
 mod http;
 mod keys;
 mod limits;
@@ -13,7 +14,7 @@ mod ws;
 
 use serde_json::{Value, json};
 use tests::child::Scratch;
-use tests::client::Client;
+use tests::client::{Client, http};
 use tests::database::{Backend, Database};
 use tests::patience::SOON;
 use tests::process::{Launch, Process};
@@ -43,6 +44,14 @@ impl Served {
         let client = Client::new(&url, KEY);
         client.await_ready(SOON).await;
         Self { client, url, process, data, database }
+    }
+
+    /// Has the sandbox report nothing, so that the test alone says what happened.
+    pub async fn silence_the_sandbox(&self) {
+        let line = self.process.await_line("  sandbox   http://", SOON).await;
+        let sandbox = line.split_whitespace().nth(1).unwrap();
+        let put = http().put(format!("{sandbox}/_sandbox/webhooks")).basic_auth("api", Some("sandbox"));
+        put.json(&json!({ "silence": "all" })).send().await.unwrap().error_for_status().unwrap();
     }
 
     /// Runs another command of the program on the same database, and answers what it printed.

@@ -1,6 +1,9 @@
 //! What Mailgun reports, recorded: each event once, its effect whatever came first, and numbers in the order they are seen.
 
 mod effect;
+mod list;
+mod live;
+mod news;
 mod numbers;
 mod once;
 mod order;

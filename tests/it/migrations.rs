@@ -11,7 +11,7 @@ use crate::lists::queue::{FEW, Queue, Spread};
 on_both! {
     every_step_has_its_way_back
     the_tables_are_what_the_entities_say
-    the_last_step_goes_and_comes_again_under_a_queue_in_use
+    the_lists_indexes_go_and_come_again_under_a_queue_in_use
 }
 
 /// The names of all tables but the migrations' own.
@@ -60,12 +60,14 @@ async fn the_tables_are_what_the_entities_say(backend: Backend) {
     }
 }
 
-async fn the_last_step_goes_and_comes_again_under_a_queue_in_use(backend: Backend) {
+async fn the_lists_indexes_go_and_come_again_under_a_queue_in_use(backend: Backend) {
     let queue = Queue::empty(backend).await;
     queue.fill(2_000, Status::Sent, Spread::Even).await;
     let db = queue.ctx.store.write();
-    migration::back(db, Some(1)).await.unwrap();
-    assert_eq!(migration::pending(db).await.unwrap(), 1);
+    while db.execute_unprepared("SELECT standing FROM email_queue LIMIT 1").await.is_ok() {
+        migration::back(db, Some(1)).await.unwrap();
+    }
+    assert!(migration::pending(db).await.unwrap() > 0);
     migration::up(db).await.unwrap();
     for status in [Status::Queued, Status::Sending, Status::Failed, Status::Expired] {
         let filter = Filter { statuses: vec![status], ..Filter::default() };

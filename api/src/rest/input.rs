@@ -2,9 +2,11 @@
 //! misspelt `untill` would pause for ever.
 
 use async_graphql::Variables;
+use axum::extract::Query;
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value as Json};
 
+use super::Asked;
 use super::operation::{Operation, Takes};
 use super::problem::Problem;
 
@@ -12,14 +14,19 @@ use super::problem::Problem;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 impl Operation {
-    /// The variables that a request with this id in its path, these headers and this body stands for.
+    /// The variables that a request and its body stand for.
     ///
     /// # Errors
     /// What can't be read, in the words of its key.
-    pub(super) fn variables(&self, id: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<Variables, Problem> {
+    pub(super) fn variables(&self, asked: &Asked, body: &[u8]) -> Result<Variables, Problem> {
+        let headers = &asked.headers;
         let variables = match self.takes {
             Takes::Nothing => Map::new(),
-            Takes::Id => Map::from_iter([("id".to_owned(), Json::from(email_id(id.unwrap_or_default())))]),
+            Takes::Id => {
+                let id = id("email", asked.parameter.as_deref().unwrap_or_default());
+                Map::from_iter([("id".to_owned(), Json::from(id))])
+            }
+            Takes::Query => self.query(asked)?,
             Takes::Keys => self.keys(object(headers, body)?)?,
             Takes::Input => {
                 let input = named(object(headers, body)?, headers)?;
@@ -27,6 +34,31 @@ impl Operation {
             }
         };
         Ok(Variables::from_json(Json::Object(variables)))
+    }
+
+    fn query(&self, asked: &Asked) -> Result<Map<String, Json>, Problem> {
+        let mut variables = Map::new();
+        if let (Some(name), Some(text)) = (self.parameter(), &asked.parameter) {
+            // `campaignId` is the id of a campaign.
+            let value = name.strip_suffix("Id").map_or_else(|| text.clone(), |kind| id(kind, text));
+            variables.insert(name.to_owned(), Json::from(value));
+        }
+        let query = Query::<Vec<(String, String)>>::try_from_uri(&asked.uri)
+            .map_err(|error| Problem::unreadable(format!("the query can't be read: {error}")))?;
+        for (name, text) in query.0 {
+            let value = match self.document.split_once(&format!("${name}: ")) {
+                None => return Err(Problem::unreadable(format!("{name} is no parameter of this path"))),
+                Some((_, rest)) if rest.starts_with("Int") => {
+                    let number = text.parse::<i32>();
+                    Json::from(number.map_err(|_| Problem::unreadable(format!("{name} has to be a whole number")))?)
+                }
+                Some(_) => Json::from(text),
+            };
+            if variables.insert(name.clone(), value).is_some() {
+                return Err(Problem::unreadable(format!("{name} is given twice")));
+            }
+        }
+        Ok(variables)
     }
 
     fn keys(&self, body: Map<String, Json>) -> Result<Map<String, Json>, Problem> {
@@ -38,9 +70,9 @@ impl Operation {
     }
 }
 
-/// The id as the schema has it: `email:<uuid>`, or the UUID alone.
-fn email_id(text: &str) -> String {
-    if text.contains(':') { text.to_owned() } else { format!("email:{text}") }
+/// The id as the schema has it, of `email:<uuid>` or the UUID alone.
+fn id(kind: &str, text: &str) -> String {
+    if text.contains(':') { text.to_owned() } else { format!("{kind}:{text}") }
 }
 
 /// A body that is a JSON object; an absent one is empty.

@@ -51,7 +51,7 @@ pub fn document() -> Value {
 fn describe(operation: &Operation, types: &mut Types) -> Value {
     let document = types::Document::of(operation.document);
     let mut described = json!({
-        "operationId": document.field(),
+        "operationId": document.name(),
         "summary": operation.summary,
         "description": types.words_of(&document),
         "security": [{ "key": [operation.scope.name()] }],
@@ -66,7 +66,7 @@ fn describe(operation: &Operation, types: &mut Types) -> Value {
             },
         },
     });
-    let parameters = parameters(operation.takes);
+    let parameters = parameters(operation, &document, types);
     if !parameters.is_empty() {
         described["parameters"] = Value::Array(parameters);
     }
@@ -76,8 +76,29 @@ fn describe(operation: &Operation, types: &mut Types) -> Value {
     described
 }
 
-fn parameters(takes: Takes) -> Vec<Value> {
-    match takes {
+fn parameters(operation: &Operation, document: &types::Document, types: &mut Types) -> Vec<Value> {
+    match operation.takes {
+        Takes::Query => {
+            let Value::Object(mut variables) = types.variables(document)["properties"].take() else {
+                return Vec::new();
+            };
+            for schema in variables.values_mut() {
+                present(schema);
+            }
+            let path = operation.parameter().and_then(|name| Some((name, variables.remove(name)?)));
+            let path = path.map(|(name, schema)| {
+                let words = match name {
+                    "campaignId" => "The campaign's id, `campaign:<uuid>` or the UUID alone.",
+                    _ => "The recipient's address.",
+                };
+                json!({ "name": name, "in": "path", "required": true, "description": words, "schema": schema })
+            });
+            let query = variables.into_iter().map(|(name, mut schema)| {
+                let words = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+                json!({ "name": name, "in": "query", "description": words, "schema": schema })
+            });
+            path.into_iter().chain(query).collect()
+        }
         Takes::Nothing | Takes::Keys => Vec::new(),
         Takes::Id => vec![json!({
             "name": "jobId",
@@ -95,9 +116,16 @@ fn parameters(takes: Takes) -> Vec<Value> {
     }
 }
 
+/// What stands in a URL is a value: null is its absence.
+fn present(schema: &mut Value) {
+    if let Some(first) = schema["type"].as_array().and_then(|types| types.first()).cloned() {
+        schema["type"] = first;
+    }
+}
+
 fn body(takes: Takes, document: &types::Document, types: &mut Types) -> Option<Value> {
     let (schema, required) = match takes {
-        Takes::Nothing | Takes::Id => return None,
+        Takes::Nothing | Takes::Id | Takes::Query => return None,
         Takes::Keys => (types.variables(document), false),
         Takes::Input => (types.variables(document)["properties"]["input"].take(), true),
     };

@@ -9,7 +9,7 @@ use entity::ApiScope;
 pub struct Operation {
     /// The method it is called with.
     pub method: Method,
-    /// The path below [`BASE`](super::BASE); `{…}` is the id of an email.
+    /// The path below [`BASE`](super::BASE); `{…}` is a parameter.
     pub path: &'static str,
     /// What the caller needs: the same as the field of the schema behind it.
     pub scope: ApiScope,
@@ -30,10 +30,19 @@ pub enum Takes {
     Nothing,
     /// The id in the path is `$id`.
     Id,
+    /// The parameter in the path and those of the query are the variables of their names.
+    Query,
     /// Each key of the body, which may be absent, is the variable of its name.
     Keys,
     /// The whole body is `$input`, and the header `Idempotency-Key` its `idempotencyKey`.
     Input,
+}
+
+impl Operation {
+    /// The name of the parameter in the path, where there is one.
+    pub fn parameter(&self) -> Option<&'static str> {
+        self.path.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name)
+    }
 }
 
 impl Takes {
@@ -41,12 +50,12 @@ impl Takes {
     pub fn root(self) -> Option<&'static str> {
         match self {
             Takes::Input => Some("input"),
-            Takes::Nothing | Takes::Id | Takes::Keys => None,
+            Takes::Nothing | Takes::Id | Takes::Query | Takes::Keys => None,
         }
     }
 }
 
-/// A document, and what of an email it shows.
+/// A document, and what of an email or an event it shows.
 macro_rules! document {
     ($name:literal) => {
         include_str!(concat!("operations/", $name, ".graphql"))
@@ -54,10 +63,17 @@ macro_rules! document {
     ($name:literal, email) => {
         concat!(include_str!(concat!("operations/", $name, ".graphql")), "\n", include_str!("operations/email.graphql"))
     };
+    ($name:literal, delivery_event) => {
+        concat!(
+            include_str!(concat!("operations/", $name, ".graphql")),
+            "\n",
+            include_str!("operations/delivery_event.graphql")
+        )
+    };
 }
 
 /// Every path there is.
-pub static OPERATIONS: [Operation; 8] = [
+pub static OPERATIONS: [Operation; 10] = [
     Operation {
         method: Method::GET,
         path: "/queue/stats",
@@ -129,5 +145,23 @@ pub static OPERATIONS: [Operation; 8] = [
         takes: Takes::Keys,
         status: StatusCode::OK,
         document: document!("cleanup"),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/delivery-events/campaign/{campaignId}",
+        scope: ApiScope::Read,
+        summary: "Delivery events of a campaign, the latest recorded first",
+        takes: Takes::Query,
+        status: StatusCode::OK,
+        document: document!("campaign_events", delivery_event),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/delivery-events/email/{email}",
+        scope: ApiScope::Read,
+        summary: "Delivery events about an address, the latest recorded first",
+        takes: Takes::Query,
+        status: StatusCode::OK,
+        document: document!("address_events", delivery_event),
     },
 ];

@@ -69,6 +69,7 @@ impl Problem {
             "BAD_USER_INPUT" => StatusCode::BAD_REQUEST,
             "UNAUTHENTICATED" => StatusCode::UNAUTHORIZED,
             "FORBIDDEN" => StatusCode::FORBIDDEN,
+            "CURSOR_EXPIRED" => StatusCode::GONE,
             "RATE_LIMITED" => StatusCode::TOO_MANY_REQUESTS,
             "UNAVAILABLE" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,

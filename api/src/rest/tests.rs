@@ -3,8 +3,10 @@
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::Asked;
 use super::operation::{OPERATIONS, Operation};
 use super::problem::Problem;
+use crate::auth::Principal;
 
 fn operation(method: Method, path: &str) -> &'static Operation {
     OPERATIONS.iter().find(|operation| operation.method == method && operation.path == path).unwrap()
@@ -16,8 +18,13 @@ fn headers(given: &[(&'static str, &str)]) -> HeaderMap {
 
 const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
 
+fn asked(parameter: &str, query: &str, headers: &HeaderMap) -> Asked {
+    let (parameter, uri) = (Some(parameter.to_owned()), format!("/?{query}").parse().unwrap());
+    Asked { principal: Principal::ADMIN, parameter, uri, headers: headers.clone() }
+}
+
 fn variables(operation: &Operation, headers: &HeaderMap, body: &str) -> Result<Value, Problem> {
-    let variables = operation.variables(Some("0198"), headers, body.as_bytes())?;
+    let variables = operation.variables(&asked("0198", "", headers), body.as_bytes())?;
     Ok(serde_json::to_value(variables).unwrap())
 }
 
@@ -46,8 +53,33 @@ fn a_request_becomes_the_variables_of_its_document() {
 fn an_id_may_come_with_its_kind_or_without() {
     let job = operation(Method::GET, "/queue/job/{jobId}");
     for id in ["0198", "email:0198"] {
-        let variables = job.variables(Some(id), &HeaderMap::new(), b"").unwrap();
+        let variables = job.variables(&asked(id, "", &HeaderMap::new()), b"").unwrap();
         assert_eq!(serde_json::to_value(variables).unwrap(), json!({ "id": "email:0198" }));
+    }
+}
+
+#[test]
+fn path_and_query_are_the_variables_of_their_names() {
+    let campaign = operation(Method::GET, "/delivery-events/campaign/{campaignId}");
+    let address = operation(Method::GET, "/delivery-events/email/{email}");
+    let of = |operation: &Operation, parameter: &str, query: &str| {
+        let variables = operation.variables(&asked(parameter, query, &HeaderMap::new()), b"");
+        variables.map(|variables| serde_json::to_value(variables).unwrap()).map_err(|problem| format!("{problem:?}"))
+    };
+    for id in ["0198", "campaign:0198"] {
+        assert_eq!(of(campaign, id, "first=5"), Ok(json!({ "campaignId": "campaign:0198", "first": 5 })));
+    }
+    let expected = json!({ "email": "a+b@c.example", "after": "A_-" });
+    assert_eq!(of(address, "a+b@c.example", "after=A_-"), Ok(expected));
+    for (query, words) in [
+        ("last=5", "last is no parameter"),
+        ("first=five", "first has to be a whole number"),
+        ("first=1&first=2", "first is given twice"),
+        ("email=x@y.example", "email is given twice"),
+        ("=", " is no parameter"),
+    ] {
+        let problem = of(address, "a@b.example", query).unwrap_err();
+        assert!(problem.contains("status: 400") && problem.contains(words), "{query}: {problem}");
     }
 }
 
@@ -109,4 +141,16 @@ fn each_reference_of_the_description_leads_to_a_schema() {
         }
     }
     assert!(found > OPERATIONS.len(), "{found}");
+}
+
+#[test]
+fn no_two_operations_of_the_description_have_one_id() {
+    let document = super::openapi::document();
+    let paths = document["paths"].as_object().unwrap().values();
+    let ids: Vec<&str> = paths
+        .flat_map(|path| path.as_object().unwrap().values())
+        .map(|operation| operation["operationId"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids.len(), OPERATIONS.len());
+    assert_eq!(std::collections::BTreeSet::from_iter(&ids).len(), ids.len(), "{ids:?}");
 }

@@ -6,6 +6,7 @@ mod control;
 mod filter;
 mod input;
 mod list;
+mod live;
 mod send;
 
 use std::sync::Arc;
@@ -14,22 +15,25 @@ use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::content::Head;
-use entity::{EmailAddress, Mailbox, Outcome, Policy, Priority, Status, attempt, email};
+use entity::{EmailAddress, Mailbox, Outcome, Policy, Priority, Status, attempt, email, email_facts};
 use jobs::hold::Leave;
 
 use super::asked::Asked;
 use super::count::int;
+use super::delivery_event::{DeliveryEvent, Engagement, EventTotals};
 use super::fault::Fault;
-use super::guard;
-use super::loader::{Attempts, Contents, Heads, Leaves};
+use super::loader::{Attempts, Contents, Facts, Heads, Leaves};
 use super::mask::{Recipient, Words};
 use super::node::Kind;
+use super::page::{Connection, Slice};
 use super::timeline::{self, TimelineEntry};
+use super::{delivery_event, guard};
 pub use bulk::BulkMutations;
 use content::EmailContent;
 pub use control::ControlMutations;
-pub use filter::EmailFilter;
+pub use filter::{DateTimeRange, EmailFilter};
 pub use list::EmailQueries;
+pub use live::EmailSubscriptions;
 pub use send::SendMutations;
 
 /// An email, from its acceptance to its end and after.
@@ -58,6 +62,11 @@ impl Email {
     async fn stored(&self, ctx: &Context<'_>) -> Result<Option<serde_json::Value>, Fault> {
         guard::sees_contents(ctx)?;
         Ok(self.head(ctx).await?.and_then(|head| head.metadata.clone()))
+    }
+
+    async fn facts(&self, ctx: &Context<'_>) -> Result<email_facts::Model, Fault> {
+        let facts = ctx.data_opt::<DataLoader<Facts>>().ok_or(Fault::Unattended)?;
+        Ok(facts.load_one(self.row.id).await?.unwrap_or_else(|| email_facts::Model::none(self.row.id)))
     }
 
     /// Whether it may leave, where it waits and is due.
@@ -217,7 +226,35 @@ impl Email {
         self.row.finished_at
     }
 
-    /// What happened to it, in order: accepted, held, tried, ended.
+    /// When the recipient's server took it, as Mailgun first reported it.
+    async fn delivered_at(&self, ctx: &Context<'_>) -> Option<Result<DateTime<Utc>, Fault>> {
+        self.facts(ctx).await.map(|facts| facts.delivered_at).transpose()
+    }
+
+    /// How often it was opened; the opens of copies are not counted.
+    async fn opens(&self, ctx: &Context<'_>) -> Result<Engagement, Fault> {
+        Ok(Engagement::opens(&self.facts(ctx).await?))
+    }
+
+    /// How often a link in it was followed; the clicks of copies are not counted.
+    async fn clicks(&self, ctx: &Context<'_>) -> Result<Engagement, Fault> {
+        Ok(Engagement::clicks(&self.facts(ctx).await?))
+    }
+
+    /// What Mailgun reported of it and its copies, the latest recorded first. 25 at a time unless asked otherwise, 100 at most. A
+    /// cursor past retention is the error CURSOR_EXPIRED.
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many from the beginning, or after `after`.")] first: Option<i32>,
+        #[graphql(desc = "A cursor to go on after.")] after: Option<String>,
+        #[graphql(desc = "At most so many from the end, or before `before`.")] last: Option<i32>,
+        #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
+    ) -> Result<Connection<DeliveryEvent, EventTotals>, Fault> {
+        delivery_event::of_email(ctx, self.row.id, Slice { first, after, last, before }).await
+    }
+
+    /// What happened to it, in order: accepted, held, tried, delivered, opened, ended; of events the latest 100.
     async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<TimelineEntry>, Fault> {
         timeline::tell(ctx, &self.row, self.leave(ctx).await?).await
     }

@@ -22,6 +22,12 @@ pub enum Fault {
     /// The caller can mend it, and no payload is there to say so.
     #[error("{0}")]
     BadInput(String),
+    /// What the caller would go on after is past retention.
+    #[error("some of the events after this cursor are past retention; begin anew, without a cursor")]
+    CursorExpired,
+    /// The caller took what it follows too slowly, and goes on after this cursor.
+    #[error("events came faster than they were taken; go on with after: \"{0}\"")]
+    Resume(String),
     /// The caller may not do this.
     #[error("this needs a key with the scope {0}")]
     Forbidden(ApiScope),
@@ -52,6 +58,8 @@ impl Fault {
             Fault::Unparsable(_) => "GRAPHQL_PARSE_FAILED",
             Fault::Refused(_) => "GRAPHQL_VALIDATION_FAILED",
             Fault::BadInput(_) => "BAD_USER_INPUT",
+            Fault::CursorExpired => "CURSOR_EXPIRED",
+            Fault::Resume(_) => "RESUME",
             Fault::Forbidden(_) | Fault::ReadsOnly => "FORBIDDEN",
             Fault::RateLimited(_) => "RATE_LIMITED",
             Fault::TooLong(_) | Fault::Unavailable(_) => "UNAVAILABLE",
@@ -117,6 +125,9 @@ fn code(error: &mut ServerError) {
         Some(source) => match source.downcast_ref::<Fault>() {
             Some(fault) => {
                 log(fault);
+                if let Fault::Resume(cursor) = fault {
+                    error.extensions.get_or_insert_default().set("after", cursor.as_str());
+                }
                 fault.code()
             }
             None => {
@@ -137,6 +148,8 @@ fn log(fault: &Fault) {
         Fault::Unparsable(_)
         | Fault::Refused(_)
         | Fault::BadInput(_)
+        | Fault::CursorExpired
+        | Fault::Resume(_)
         | Fault::Forbidden(_)
         | Fault::ReadsOnly
         | Fault::RateLimited(_) => {}

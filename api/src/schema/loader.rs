@@ -8,9 +8,11 @@ use async_graphql::dataloader::{DataLoader, Loader, NoCache};
 use async_graphql::runtime::{TokioSpawner, TokioTimer};
 use async_graphql::{ObjectType, SchemaBuilder, SubscriptionType};
 use entity::content::Head;
-use entity::{Priority, attempt, email};
+use entity::{Priority, attempt, email, email_facts};
 use jobs::Context;
-use jobs::find::{self, Opened};
+use jobs::filter::Order;
+use jobs::find::events::{self, Event};
+use jobs::find::{self, Opened, Page, PageOf};
 use jobs::hold::Leave;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
@@ -25,6 +27,12 @@ pub struct Heads(Arc<Context>);
 pub struct Contents(Arc<Context>);
 /// The tries of emails, by the email's id.
 pub struct Attempts(Arc<Context>);
+/// What is known of emails beside their status, by the email's id.
+pub struct Facts(Arc<Context>);
+/// A page of the events of emails, by the email's id and which page, the newest first.
+pub struct EmailEvents(Arc<Context>);
+/// Delivery events by id.
+pub struct Events(Arc<Context>);
 /// Whether emails of a lane and a scope may leave.
 pub struct Leaves(Arc<Context>);
 
@@ -40,6 +48,9 @@ where
         .data(loader(Heads(ctx.clone())))
         .data(loader(Contents(ctx.clone())))
         .data(loader(Attempts(ctx.clone())))
+        .data(loader(Facts(ctx.clone())))
+        .data(loader(EmailEvents(ctx.clone())))
+        .data(loader(Events(ctx.clone())))
         .data(loader(Leaves(ctx.clone())))
 }
 
@@ -84,6 +95,42 @@ impl Loader<Uuid> for Attempts {
 
     async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<attempt::Model>>, Fault> {
         Ok(find::attempts(&self.0, ids).await?)
+    }
+}
+
+impl Loader<Uuid> for Facts {
+    type Value = email_facts::Model;
+    type Error = Fault;
+
+    async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, email_facts::Model>, Fault> {
+        Ok(find::facts(&self.0, ids).await?)
+    }
+}
+
+impl Loader<(Uuid, Page<i64>)> for EmailEvents {
+    type Value = PageOf<Event>;
+    type Error = Fault;
+
+    async fn load(&self, asked: &[(Uuid, Page<i64>)]) -> Result<HashMap<(Uuid, Page<i64>), PageOf<Event>>, Fault> {
+        let mut emails: HashMap<Page<i64>, Vec<Uuid>> = HashMap::new();
+        for (email, page) in asked {
+            emails.entry(*page).or_default().push(*email);
+        }
+        let mut found = HashMap::with_capacity(asked.len());
+        for (page, emails) in emails {
+            let pages = events::pages(&self.0, &emails, page, Order::Descending).await?;
+            found.extend(pages.into_iter().map(|(email, events)| ((email, page), events)));
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<Uuid> for Events {
+    type Value = Event;
+    type Error = Fault;
+
+    async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Event>, Fault> {
+        Ok(events::with_ids(&self.0, ids).await?)
     }
 }
 

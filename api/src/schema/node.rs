@@ -8,11 +8,14 @@ use entity::ApiScope;
 use uuid::Uuid;
 
 use super::asked::Asked;
+use super::delivery_event::{
+    Accepted, Bounced, Clicked, Complained, Deferred, Delivered, DeliveryEvent, Opened, Rejected, Unknown, Unsubscribed,
+};
 use super::email::Email;
 use super::fault::Fault;
 use super::guard::Needs;
 use super::key::ApiKey;
-use super::loader::Emails;
+use super::loader::{Emails, Events};
 use crate::auth::keys;
 
 /// As many things as one call may ask for.
@@ -20,13 +23,49 @@ const MOST: usize = 100;
 
 /// A thing with an id of its own.
 #[derive(Clone, Interface)]
-#[expect(clippy::large_enum_variant, reason = "what is asked by id are emails, but for a few")]
 #[graphql(field(name = "id", ty = "&ID", desc = "Names this thing in the whole service."))]
 pub enum Node {
     /// An email.
     Email(Email),
     /// An API key.
     ApiKey(ApiKey),
+    /// A delivery event, as the others below.
+    Accepted(Accepted),
+    /// One.
+    Delivered(Delivered),
+    /// One.
+    Deferred(Deferred),
+    /// One.
+    Bounced(Bounced),
+    /// One.
+    Opened(Opened),
+    /// One.
+    Clicked(Clicked),
+    /// One.
+    Complained(Complained),
+    /// One.
+    Unsubscribed(Unsubscribed),
+    /// One.
+    Rejected(Rejected),
+    /// One.
+    Unknown(Unknown),
+}
+
+impl From<DeliveryEvent> for Node {
+    fn from(event: DeliveryEvent) -> Self {
+        match event {
+            DeliveryEvent::Accepted(event) => Node::Accepted(event),
+            DeliveryEvent::Delivered(event) => Node::Delivered(event),
+            DeliveryEvent::Deferred(event) => Node::Deferred(event),
+            DeliveryEvent::Bounced(event) => Node::Bounced(event),
+            DeliveryEvent::Opened(event) => Node::Opened(event),
+            DeliveryEvent::Clicked(event) => Node::Clicked(event),
+            DeliveryEvent::Complained(event) => Node::Complained(event),
+            DeliveryEvent::Unsubscribed(event) => Node::Unsubscribed(event),
+            DeliveryEvent::Rejected(event) => Node::Rejected(event),
+            DeliveryEvent::Unknown(event) => Node::Unknown(event),
+        }
+    }
 }
 
 /// What an id may name.
@@ -40,6 +79,8 @@ pub enum Kind {
     Lead,
     /// An API key.
     ApiKey,
+    /// A delivery event.
+    DeliveryEvent,
 }
 
 impl Kind {
@@ -49,6 +90,7 @@ impl Kind {
             Kind::Campaign => "campaign",
             Kind::Lead => "lead",
             Kind::ApiKey => "api-key",
+            Kind::DeliveryEvent => "delivery-event",
         }
     }
 
@@ -92,9 +134,13 @@ impl NodeQueries {
         let keys = api_keys(ctx, ids.iter().filter_map(|id| Kind::ApiKey.read(id)).collect()).await?;
         let emails = ctx.data_opt::<DataLoader<Emails>>().ok_or(Fault::Unattended)?;
         let emails = emails.load_many(ids.iter().filter_map(|id| Kind::Email.read(id))).await?;
-        let node = |id: &ID| match Kind::ApiKey.read(id) {
-            Some(key) => keys.get(&key).cloned(),
-            None => emails.get(&Kind::Email.read(id)?).cloned().map(email),
+        let events = ctx.data_opt::<DataLoader<Events>>().ok_or(Fault::Unattended)?;
+        let events = events.load_many(ids.iter().filter_map(|id| Kind::DeliveryEvent.read(id))).await?;
+        let node = |id: &ID| {
+            let key = || keys.get(&Kind::ApiKey.read(id)?).cloned();
+            let event = || Some(DeliveryEvent::from(events.get(&Kind::DeliveryEvent.read(id)?)?.clone()).into());
+            let email = || emails.get(&Kind::Email.read(id)?).cloned().map(email);
+            key().or_else(event).or_else(email)
         };
         Ok(ids.iter().map(node).collect())
     }
@@ -116,6 +162,10 @@ async fn api_keys(ctx: &Context<'_>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Nod
 async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
     if let Some(key) = Kind::ApiKey.read(id) {
         return Ok(api_keys(ctx, vec![key]).await?.remove(&key));
+    }
+    if let Some(id) = Kind::DeliveryEvent.read(id) {
+        let events = ctx.data_opt::<DataLoader<Events>>().ok_or(Fault::Unattended)?;
+        return Ok(events.load_one(id).await?.map(|event| DeliveryEvent::from(event).into()));
     }
     let Some(id) = Kind::Email.read(id) else { return Ok(None) };
     Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))

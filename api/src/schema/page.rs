@@ -34,26 +34,60 @@ pub struct Slice {
 pub enum List {
     /// Emails by their ids, which is the order of their acceptance, from either end.
     Emails = 1,
+    /// Delivery events by their numbers, from either end.
+    DeliveryEvents = 2,
+}
+
+/// What the order of a list goes by, as a cursor has it.
+pub trait Place: Sized {
+    /// Its bytes.
+    fn bytes(&self) -> Vec<u8>;
+    /// The place that has these bytes.
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+impl Place for Uuid {
+    fn bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Uuid::from_slice(bytes).ok()
+    }
+}
+
+impl Place for i64 {
+    fn bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(i64::from_be_bytes).filter(|number| *number >= 0)
+    }
 }
 
 /// What cursors begin with: were they to say something else one day, those of today would still be known for what they are.
 const VERSION: u8 = 1;
 
 impl List {
-    /// The cursor of the thing with this id: its place, whatever joins or leaves the list, itself included.
-    pub fn cursor(self, id: Uuid) -> String {
-        let mut bytes = [0; 18];
-        bytes[0] = VERSION;
-        bytes[1] = self as u8;
-        bytes[2..].copy_from_slice(id.as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+    /// The cursor of the thing at this place: it leads there whatever joins or leaves the list, the thing itself included.
+    pub fn cursor(self, place: impl Place) -> String {
+        URL_SAFE_NO_PAD.encode([&[VERSION, self as u8], &*place.bytes()].concat())
     }
 
-    /// The id in a cursor; `None` when it is none of this list.
-    pub fn read(self, cursor: &str) -> Option<Uuid> {
+    /// The place in a cursor; `None` when it is none of this list.
+    pub fn read<P: Place>(self, cursor: &str) -> Option<P> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let (place, id) = bytes.split_first_chunk::<2>()?;
-        (*place == [VERSION, self as u8]).then(|| Uuid::from_slice(id).ok()).flatten()
+        let (list, place) = bytes.split_first_chunk::<2>()?;
+        (*list == [VERSION, self as u8]).then(|| P::read(place)).flatten()
+    }
+
+    /// The place in the cursor that an argument holds.
+    ///
+    /// # Errors
+    /// When it is none of this list, as the caller's mistake.
+    pub fn place<P: Place>(self, argument: &str, cursor: &str) -> Result<P, Fault> {
+        self.read(cursor).ok_or_else(|| Fault::bad_input(format!("{argument} is no cursor of this list")))
     }
 }
 
@@ -62,14 +96,8 @@ impl Slice {
     ///
     /// # Errors
     /// What goes with nothing, is too much or no cursor of this list, as the caller's mistake.
-    pub fn page(&self, list: List) -> Result<Page, Fault> {
-        let cursor = |name: &str, text: &Option<String>| match text {
-            None => Ok(None),
-            Some(text) => {
-                let id = list.read(text);
-                id.map(Some).ok_or_else(|| Fault::bad_input(format!("{name} is no cursor of this list")))
-            }
-        };
+    pub fn page<P: Place>(&self, list: List) -> Result<Page<P>, Fault> {
+        let cursor = |name: &str, text: &Option<String>| text.as_ref().map(|text| list.place(name, text)).transpose();
         match (self.first, self.last) {
             (Some(_), Some(_)) => Err(Fault::bad_input("first and last can't be asked for together")),
             (_, None) if self.before.is_some() => Err(Fault::bad_input("before goes with last")),
@@ -116,15 +144,22 @@ pub struct PageInfo {
 }
 
 impl<N, T> Connection<N, T> {
-    /// A page of a list's things, each wrapped and with the id its cursor is made of.
-    pub fn new<M>(list: List, page: PageOf<M>, totals: T, wrap: impl Fn(M) -> (Uuid, N)) -> Self {
+    /// A page of a list's things, each wrapped and with the place its cursor is made of.
+    pub fn new<M, P: Place>(list: List, page: PageOf<M>, totals: T, wrap: impl Fn(M) -> (P, N)) -> Self {
         let PageOf { items, has_previous, has_next } = page;
         let edge = |item| {
-            let (id, node) = wrap(item);
-            Edge { cursor: list.cursor(id), node }
+            let (place, node) = wrap(item);
+            Edge::new(list, place, node)
         };
         let items = items.into_iter().map(edge).collect();
         Self { page: PageOf { items, has_previous, has_next }, totals }
+    }
+}
+
+impl<N> Edge<N> {
+    /// The thing at this place of a list.
+    pub fn new(list: List, place: impl Place, node: N) -> Self {
+        Self { cursor: list.cursor(place), node }
     }
 }
 
@@ -222,8 +257,17 @@ mod tests {
             "é".to_owned(),
         ];
         for other in others {
-            assert_eq!(List::Emails.read(&other), None, "{other:?}");
+            assert_eq!(List::Emails.read::<Uuid>(&other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_number_is_a_place_as_well() {
+        let cursor = List::DeliveryEvents.cursor(7_i64);
+        assert_eq!(List::DeliveryEvents.read(&cursor), Some(7_i64));
+        assert_eq!(List::DeliveryEvents.read::<i64>(&List::DeliveryEvents.cursor(-1_i64)), None);
+        assert_eq!(List::Emails.read::<Uuid>(&cursor), None);
+        assert_eq!(List::DeliveryEvents.read::<i64>(&List::Emails.cursor(Uuid::nil())), None);
     }
 
     #[test]
@@ -241,7 +285,7 @@ mod tests {
             (slice(None, None, Some(1), Some("AAAA")), "before is no cursor of this list"),
         ];
         for (slice, expected) in cases {
-            assert_eq!(slice.page(List::Emails).unwrap_err().to_string(), expected);
+            assert_eq!(slice.page::<Uuid>(List::Emails).unwrap_err().to_string(), expected);
         }
     }
 }

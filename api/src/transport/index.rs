@@ -23,6 +23,7 @@ pub async fn page(State(app): State<App>) -> Response {
          <title>MailMind Reliability</title><style>body{{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem \
          auto;padding:0 1rem}}</style><h1>MailMind Reliability {version}</h1>{mode}<ul>\
          <li><code>POST /graphql</code>: the API, with a bearer key; a WebSocket there follows what happens.</li>{playground}\
+         <li><code>/api/email-reliability/…</code>: the same over plain paths; <code>openapi.json</code> there describes them.</li>\
          <li><a href=\"/health/ready\">/health/ready</a> and <a href=\"/health/live\">/health/live</a>: how it stands.</li>\
          <li><code>/metrics</code>: for Prometheus, with a bearer key.</li></ul></html>",
         version = env!("CARGO_PKG_VERSION"),

@@ -18,7 +18,7 @@ pub enum Order {
 }
 
 impl Order {
-    pub(super) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Order::Ascending => "ASC",
             Order::Descending => "DESC",
@@ -189,23 +189,23 @@ impl Clauses {
 }
 
 /// A statement in the making.
-pub(super) struct Text<'a> {
-    pub(super) store: &'a Store,
+pub(crate) struct Text<'a> {
+    pub(crate) store: &'a Store,
     values: Vec<Value>,
 }
 
 impl<'a> Text<'a> {
-    fn new(store: &'a Store) -> Self {
+    pub(crate) fn new(store: &'a Store) -> Self {
         Self { store, values: Vec::new() }
     }
 
     /// A parameter, as the text names it.
-    pub(super) fn bind(&mut self, value: impl Into<Value>) -> String {
+    pub(crate) fn bind(&mut self, value: impl Into<Value>) -> String {
         self.values.push(value.into());
         format!("${}", self.values.len())
     }
 
-    fn statement(self, text: String) -> Statement {
+    pub(crate) fn statement(self, text: String) -> Statement {
         self.store.sql(text, self.values)
     }
 }

@@ -29,7 +29,7 @@ pub struct RedisSettings {
 }
 
 /// The way to one Redis.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     client: Client,
     /// How long a call may take.
     limit: Duration,
@@ -39,7 +39,7 @@ pub(super) struct Connection {
 
 /// A question to Redis.
 #[derive(Clone, Copy)]
-pub(super) enum Ask<'a> {
+pub(crate) enum Ask<'a> {
     One(&'a Cmd),
     Several(&'a Pipeline),
     Script(&'a ScriptInvocation<'a>),
@@ -57,7 +57,7 @@ impl Ask<'_> {
 
 impl Connection {
     /// Connects to nothing yet; fails only when the settings make no sense.
-    pub(super) fn new(settings: &RedisSettings, limit: Duration) -> RedisResult<Self> {
+    pub(crate) fn new(settings: &RedisSettings, limit: Duration) -> RedisResult<Self> {
         let mut login = RedisConnectionInfo::default().set_db(settings.db);
         if let Some(password) = &settings.password {
             login = login.set_password(password.expose_secret());
@@ -69,18 +69,18 @@ impl Connection {
     }
 
     /// A connection for somebody's own use, made when it is first used.
-    pub(super) fn fresh(&self) -> RedisResult<ConnectionManager> {
+    pub(crate) fn fresh(&self) -> RedisResult<ConnectionManager> {
         manager(&self.client, self.limit)
     }
 
     /// A connection that hears what is called on channels.
-    pub(super) async fn pubsub(&self) -> RedisResult<PubSub> {
+    pub(crate) async fn pubsub(&self) -> RedisResult<PubSub> {
         self.client.get_async_pubsub().await
     }
 
     /// Asks Redis, once more on a new connection where the old one broke: one that was cut while idle is no outage. So
     /// every question has to be one that may be repeated.
-    pub(super) async fn call<T: FromRedisValue>(&self, ask: Ask<'_>) -> Result<T, LaneError> {
+    pub(crate) async fn call<T: FromRedisValue>(&self, ask: Ask<'_>) -> Result<T, LaneError> {
         let until = Instant::now() + self.limit;
         let mut again = true;
         loop {

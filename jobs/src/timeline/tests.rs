@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use chrono::TimeDelta;
+use entity::delivery_event::{Kind as Reported, Source};
+use entity::suppression::BounceType;
 use entity::{Policy, Priority};
 use uuid::Uuid;
 
@@ -69,7 +71,7 @@ fn tried(fence: i32, outcome: Outcome, ended: i64, error: Option<&str>, retry: O
 
 fn told(email: &email::Model, attempts: &[attempt::Model], held: Option<&Leave>) -> String {
     let line = |e: Entry| format!("{} {:?}: {}", e.at.format("%M:%S"), e.kind, e.words);
-    entries(email, attempts, held, at(600)).into_iter().map(line).collect::<Vec<_>>().join("\n")
+    entries(email, attempts, &[], held, at(600)).into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -162,5 +164,89 @@ fn how_a_story_ends() {
     for (email, held, end) in cases {
         let story = told(&email, &[], held);
         assert!(story.ends_with(end), "{story}");
+    }
+}
+
+fn reported(kind: Reported, at_second: i64) -> Event {
+    Event {
+        seq: 1,
+        id: Uuid::nil(),
+        kind,
+        source: Source::Webhook,
+        email_id: Some(Uuid::nil()),
+        campaign_id: None,
+        copy: false,
+        recipient_key: Some("ann@example.org".into()),
+        occurred_at: at(at_second),
+        recorded_at: at(at_second),
+        name: None,
+        smtp_code: None,
+        enhanced_code: None,
+        reason: None,
+        message: None,
+        bounce_type: None,
+        attempt: None,
+        bot: None,
+        client: None,
+        country: None,
+        url: None,
+    }
+}
+
+#[test]
+fn what_mailgun_reported_stands_in_the_story_in_the_order_it_happened() {
+    let mut sent = email(Status::Delivered, Some(9), None);
+    sent.sent_at = Some(at(9));
+    let deferred = Event {
+        smtp_code: Some(451),
+        reason: Some("generic".into()),
+        message: Some("try later".into()),
+        ..reported(Reported::Deferred, 12)
+    };
+    let copy = Event { copy: true, ..reported(Reported::Delivered, 31) };
+    // Recorded in another order than they happened.
+    let events = [reported(Reported::Delivered, 30), copy, deferred];
+    let story = entries(&sent, &[tried(1, Outcome::Sent, 9, None, None)], &events, None, at(600));
+    let words: Vec<String> =
+        story.iter().map(|e| format!("{} {:?}: {}", e.at.format("%M:%S"), e.kind, e.words)).collect();
+    assert_eq!(
+        words,
+        [
+            "00:00 Accepted: accepted into the queue",
+            "00:09 Sent: Mailgun accepted it",
+            "00:12 Deferred: the recipient's server refused it for now and Mailgun tries on: generic: 451 try later",
+            "00:30 Delivered: the recipient's server took it",
+            "00:31 Delivered: of the copy to ann@example.org: the recipient's server took it",
+        ]
+    );
+}
+
+#[test]
+fn each_kind_of_event_has_its_words() {
+    use Reported::{Accepted, Bounced, Clicked, Complained, Opened, Rejected, Unknown, Unsubscribed};
+    let some = |text: &str| Some(text.to_owned());
+    let hard = Some(BounceType::Hard);
+    let cases = [
+        (reported(Accepted, 1), "Mailgun reported that it accepted it"),
+        (
+            Event { bounce_type: hard, reason: some("bounce"), smtp_code: Some(550), ..reported(Bounced, 1) },
+            "it bounced, for good: bounce: 550",
+        ),
+        (reported(Bounced, 1), "it bounced: no reason given"),
+        (reported(Opened, 1), "opened"),
+        (Event { client: some("Firefox"), country: some("DE"), ..reported(Opened, 1) }, "opened with Firefox in DE"),
+        (Event { bot: some("apple"), client: some("Mail"), ..reported(Opened, 1) }, "opened, by a machine (apple)"),
+        (
+            Event { url: some("https://a.example"), ..reported(Clicked, 1) },
+            "somebody followed its link https://a.example",
+        ),
+        (reported(Complained, 1), "its recipient reported it as spam"),
+        (reported(Unsubscribed, 1), "its recipient asked for no more"),
+        (Event { reason: some("a virus"), ..reported(Rejected, 1) }, "Mailgun rejected it: a virus"),
+        (Event { name: some("teleported"), ..reported(Unknown, 1) }, "Mailgun reported teleported"),
+        (reported(Unknown, 1), "Mailgun reported something without a name"),
+    ];
+    for (event, words) in cases {
+        assert_eq!(events::tell(&event).words, words);
     }
 }

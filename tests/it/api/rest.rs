@@ -154,8 +154,18 @@ async fn the_paths_are_described_as_openapi(backend: Backend) {
     let served = Served::on(backend).await;
     let described = call(&served, Method::GET, "/openapi.json", None).await.body;
     let paths: Vec<String> = described["paths"].as_object().unwrap().keys().cloned().collect();
-    let expected = ["cleanup", "job/{jobId}", "pause", "resume", "retry-failed", "send", "stats"];
-    assert_eq!(paths, expected.map(|path| format!("/api/email-reliability/queue/{path}")));
+    let expected = [
+        "delivery-events/campaign/{campaignId}",
+        "delivery-events/email/{email}",
+        "queue/cleanup",
+        "queue/job/{jobId}",
+        "queue/pause",
+        "queue/resume",
+        "queue/retry-failed",
+        "queue/send",
+        "queue/stats",
+    ];
+    assert_eq!(paths, expected.map(|path| format!("/api/email-reliability/{path}")));
     let input = &described["components"]["schemas"]["SendEmailInput"];
     assert_eq!(input["required"], json!(["content", "to"]));
 }

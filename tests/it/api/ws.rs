@@ -24,7 +24,7 @@ on_both! {
 }
 
 /// A client's end of a socket.
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     /// Opens one, with these headers besides.
@@ -42,14 +42,14 @@ impl Socket {
     }
 
     /// Opens one and is let in by this key.
-    async fn begun(served: &Served, key: &str) -> Self {
+    pub async fn begun(served: &Served, key: &str) -> Self {
         let mut socket = Self::plain(served).await;
         socket.init(key).await;
         assert_eq!(socket.hear().await["type"], "connection_ack");
         socket
     }
 
-    async fn say(&mut self, message: Value) {
+    pub async fn say(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
@@ -57,12 +57,12 @@ impl Socket {
         self.say(json!({ "type": "connection_init", "payload": { "authorization": format!("Bearer {key}") } })).await;
     }
 
-    async fn ask(&mut self, id: &str, query: &str) {
+    pub async fn ask(&mut self, id: &str, query: &str) {
         self.say(json!({ "type": "subscribe", "id": id, "payload": { "query": query } })).await;
     }
 
     /// The next message but pings, which are answered as every client answers them.
-    async fn hear(&mut self) -> Value {
+    pub async fn hear(&mut self) -> Value {
         loop {
             let frame = timeout(SOON, self.0.next()).await.expect("a message").unwrap().unwrap();
             let Message::Text(text) = frame else { panic!("heard {frame:?}") };

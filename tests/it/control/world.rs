@@ -108,7 +108,8 @@ impl World {
     }
 }
 
-async fn context(database: &Database) -> Arc<Context> {
+/// A process on this database.
+pub async fn context(database: &Database) -> Arc<Context> {
     let store = Store::connect(&database.url).await.unwrap();
     let stop = tokio_util::sync::CancellationToken::new();
     Context::new(store, Clock::system(), Timing::default(), Settings::default(), Keyring::generate(), 0.4, stop)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{LONG, World, bare, soon, stand};
 
 /// Emails so large that a worker which claimed them is busy for a while before it comes to the small ones after them.
-const LARGE: usize = 2 << 20;
+const LARGE: usize = 3 << 19;
 /// As many as one worker claims at a time here: a slot is kept for the high lane.
 const CLAIM: usize = 19;
 

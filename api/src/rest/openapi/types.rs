@@ -42,6 +42,12 @@ impl Document {
         }
     }
 
+    /// Its name; that of its root field where it has none.
+    pub fn name(&self) -> &str {
+        let named = self.0.operations.iter().next().and_then(|(name, _)| name);
+        named.map_or_else(|| self.field(), |name| name.as_str())
+    }
+
     /// The name of its root field.
     pub fn field(&self) -> &str {
         &self.root().name.node
@@ -114,8 +120,12 @@ impl Types {
     }
 
     fn field(&self, of: &str, name: &str) -> Option<&FieldDefinition> {
-        let TypeKind::Object(object) = &self.known.get(of)?.kind else { return None };
-        object.fields.iter().map(|field| &field.node).find(|field| field.name.node == name)
+        let fields = match &self.known.get(of)?.kind {
+            TypeKind::Object(object) => &object.fields,
+            TypeKind::Interface(interface) => &interface.fields,
+            TypeKind::Scalar | TypeKind::Union(_) | TypeKind::Enum(_) | TypeKind::InputObject(_) => return None,
+        };
+        fields.iter().map(|field| &field.node).find(|field| field.name.node == name)
     }
 
     /// An object with the selected fields. A selection that is one fragment has the name of the fragment's type.
@@ -134,6 +144,21 @@ impl Types {
     }
 
     fn object(&mut self, of: &str, selection: &SelectionSet, document: &Document) -> Value {
+        let mut properties = self.properties(of, selection, document);
+        let required: Vec<String> = properties.keys().cloned().collect();
+        // What only some types of an interface have is there for those alone.
+        for item in &selection.items {
+            if let Selection::InlineFragment(inline) = &item.node
+                && let Some(condition) = &inline.node.type_condition
+            {
+                let on = condition.node.on.node.as_str();
+                properties.extend(self.properties(on, &inline.node.selection_set.node, document));
+            }
+        }
+        json!({ "type": "object", "required": required, "properties": properties })
+    }
+
+    fn properties(&mut self, of: &str, selection: &SelectionSet, document: &Document) -> Map<String, Value> {
         let mut properties = Map::new();
         for item in &selection.items {
             let Selection::Field(selected) = &item.node else { continue };
@@ -146,8 +171,7 @@ impl Types {
             describe(&mut schema, field.description.as_ref().map(|text| text.node.as_str()));
             properties.insert(name.to_owned(), schema);
         }
-        let required: Vec<&String> = properties.keys().collect();
-        json!({ "type": "object", "required": required, "properties": properties })
+        properties
     }
 
     fn answered(&mut self, ty: &Type, selection: &SelectionSet, document: &Document) -> Value {

@@ -30,9 +30,9 @@ pub struct EmailFilter {
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct DateTimeRange {
     /// From here on; without it, from the beginning.
-    since: Option<DateTime<Utc>>,
+    pub since: Option<DateTime<Utc>>,
     /// Before this; without it, to the end.
-    until: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
 }
 
 fn bad(field: &str, why: &str) -> Fault {

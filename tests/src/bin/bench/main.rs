@@ -33,15 +33,15 @@ struct Options {
     /// Measure the floors alone, without the service.
     #[arg(long)]
     floors_only: bool,
-    /// Measure what the API's surface costs, and nothing else.
-    #[arg(long)]
-    surface_only: bool,
     /// Measure recording so many of Mailgun's events instead, on PostgreSQL.
     #[arg(long)]
     events: Option<u64>,
     /// Measure taking so many of Mailgun's webhooks over HTTP instead, on PostgreSQL.
     #[arg(long, num_args = 0..=1, default_missing_value = "100000")]
     webhooks: Option<u64>,
+    /// Measure what the API's surface costs, and nothing else.
+    #[arg(long)]
+    surface_only: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,13 +53,6 @@ enum Storage {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
-    let backend = match options.backend {
-        Storage::Postgres => Backend::Postgres,
-        Storage::Sqlite => Backend::Sqlite,
-    };
-    if options.surface_only {
-        return surface::measure(backend).await;
-    }
     if let Some(events) = options.events {
         let postgres = Postgres::durable().await;
         return events::measure(&postgres, postgres.database().await, events).await;
@@ -67,6 +60,13 @@ async fn main() {
     if let Some(webhooks) = options.webhooks {
         let postgres = Postgres::durable().await;
         return webhooks::measure(&postgres, postgres.database().await, webhooks).await;
+    }
+    let backend = match options.backend {
+        Storage::Postgres => Backend::Postgres,
+        Storage::Sqlite => Backend::Sqlite,
+    };
+    if options.surface_only {
+        return surface::measure(backend).await;
     }
     let postgres = match options.backend {
         Storage::Postgres => Some(Postgres::durable().await),

@@ -69,6 +69,8 @@ fn over(jobs: &tests::app::App) -> App {
         doorkeeper: Doorkeeper::new(ctx.clone(), Some(&admin), None, Proxies::default()),
         schema: schema::build(&ctx),
         queue: ::jobs::live::queue(&ctx),
+        events: ::jobs::live::events::Events::start(&ctx, jobs.engine.news.clone()),
+        emails: ::jobs::live::emails::Emails::new(&ctx),
         metrics: None,
         works: false,
         redis: false,

@@ -1,0 +1,104 @@
+//! Finding delivery events.
+
+use async_graphql::dataloader::DataLoader;
+use async_graphql::{Context, Object};
+use entity::ApiScope;
+use jobs::filter::Order;
+use jobs::find::events::{self, Event, Filter};
+use jobs::find::{Page, PageOf};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::DeliveryEvent;
+use super::filter::DeliveryEventFilter;
+use crate::schema::asked::Asked;
+use crate::schema::count::int;
+use crate::schema::fault::Fault;
+use crate::schema::guard::Needs;
+use crate::schema::loader::EmailEvents;
+use crate::schema::page::{Connection, List, Slice};
+
+/// How many delivery events a list has in all, counted when asked.
+pub struct EventTotals {
+    filter: Filter,
+    counted: OnceCell<(u64, bool)>,
+}
+
+impl EventTotals {
+    fn of(filter: Filter) -> Self {
+        Self { filter, counted: OnceCell::new() }
+    }
+
+    async fn count(&self, ctx: &Context<'_>) -> Result<(u64, bool), Fault> {
+        let count = async || events::count(&ctx.app()?.ctx, &self.filter).await.map_err(Fault::from);
+        self.counted.get_or_try_init(count).await.copied()
+    }
+}
+
+/// How many delivery events a list has in all.
+#[Object]
+impl EventTotals {
+    /// How many there are in all, up to 10,000; `totalCountIsCapped` says whether there are more.
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
+        Ok(int(self.count(ctx).await?.0))
+    }
+
+    /// There are more than `totalCount` says.
+    async fn total_count_is_capped(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
+        Ok(self.count(ctx).await?.1)
+    }
+}
+
+type Events = Connection<DeliveryEvent, EventTotals>;
+
+fn connection(page: PageOf<Event>, filter: Filter) -> Events {
+    Connection::new(List::DeliveryEvents, page, EventTotals::of(filter), |event| (event.seq, event.into()))
+}
+
+/// The page that is asked for, from a place whose events are all still there.
+async fn page(ctx: &Context<'_>, slice: Slice) -> Result<Page<i64>, Fault> {
+    let page = slice.page(List::DeliveryEvents)?;
+    match page.place() {
+        Some(seq) if !events::is_kept(&ctx.app()?.ctx, seq).await? => Err(Fault::CursorExpired),
+        Some(_) | None => Ok(page),
+    }
+}
+
+/// The events of one email.
+///
+/// # Errors
+/// As [`Slice::page`]; the database's own.
+pub async fn of_email(ctx: &Context<'_>, email: Uuid, slice: Slice) -> Result<Events, Fault> {
+    let page = page(ctx, slice).await?;
+    let events = ctx.data_opt::<DataLoader<EmailEvents>>().ok_or(Fault::Unattended)?;
+    let nothing = PageOf { items: Vec::new(), has_previous: false, has_next: false };
+    let found = events.load_one((email, page)).await?.unwrap_or(nothing);
+    Ok(connection(found, Filter::of_email(email)))
+}
+
+/// Delivery events by filter.
+#[derive(Default)]
+pub struct DeliveryEventQueries;
+
+#[Object]
+impl DeliveryEventQueries {
+    /// Delivery events, the latest recorded first. 25 at a time unless asked otherwise, 100 at most. A page takes as long among
+    /// millions of events as among few: by campaign, email, address and type, and from a time on. Other parts beside an email or
+    /// an address are asked of each of its events; and of a time that ended long ago, what was recorded since is passed over.
+    /// A cursor past retention is the error CURSOR_EXPIRED. Requires the scope READ.
+    #[graphql(guard = "Needs(ApiScope::Read)")]
+    async fn delivery_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many from the beginning, or after `after`.")] first: Option<i32>,
+        #[graphql(desc = "A cursor to go on after.")] after: Option<String>,
+        #[graphql(desc = "At most so many from the end, or before `before`.")] last: Option<i32>,
+        #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
+        #[graphql(desc = "Which events; without it, all.")] filter: Option<DeliveryEventFilter>,
+    ) -> Result<Events, Fault> {
+        let page = page(ctx, Slice { first, after, last, before }).await?;
+        let filter = filter.unwrap_or_default().read()?;
+        let found = events::page(&ctx.app()?.ctx, &filter, page, Order::Descending).await?;
+        Ok(connection(found, filter))
+    }
+}
