@@ -8,12 +8,14 @@ use jobs::engine::{Engine, Health};
 use jobs::live::Live;
 use jobs::live::emails::Emails;
 use jobs::live::events::Events;
+use jobs::record::Recorder;
 use jobs::stats::QueueStats;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::RwLock;
 
 use crate::auth::Doorkeeper;
 use crate::schema::Schema;
+use crate::webhook::Webhooks;
 
 /// A process that serves; clones are the same.
 #[derive(Clone)]
@@ -23,6 +25,8 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub ctx: Arc<Context>,
     pub accept: Accept,
+    pub recorder: Recorder,
+    pub webhooks: Webhooks,
     /// Gone once the process stops.
     pub engine: RwLock<Option<Engine>>,
     pub doorkeeper: Doorkeeper,

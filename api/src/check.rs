@@ -40,6 +40,7 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
         Finding { name: "database", said: database(&setup).await },
         Finding { name: "redis", said: redis(setup.redis.as_ref()).await },
         Finding { name: "mailgun", said: mailgun(&setup).await },
+        Finding { name: "webhooks", said: webhooks(&setup) },
     ];
     findings.iter().for_each(print);
     match findings.iter().filter(|finding| finding.said.is_err()).count() {
@@ -72,6 +73,17 @@ fn tokens(setup: &Setup, config: &Config) -> String {
         Some(tokens) => {
             format!("tokens signed by {} for the audience {}", tokens.algorithm(), config.jwt_audience.trim())
         }
+    }
+}
+
+fn webhooks(setup: &Setup) -> Result<String, String> {
+    match (&setup.mode, setup.webhook_keys.len()) {
+        (_, 0) => {
+            Err("MAILGUN_WEBHOOK_SIGNING_KEY is not set: whatever Mailgun reports is refused until it is".to_owned())
+        }
+        (Mode::Sandbox { .. }, _) => Ok("the sandbox reports what becomes of emails".to_owned()),
+        (Mode::Live { .. }, 1) => Ok("believed with one signing key".to_owned()),
+        (Mode::Live { .. }, n) => Ok(format!("believed with any of {n} signing keys")),
     }
 }
 

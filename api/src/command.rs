@@ -8,7 +8,7 @@ use entity::ApiScope;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::suppressions::{self, Suppressions};
-use crate::{auth, check, schema, serve, telemetry};
+use crate::{auth, check, replay, schema, serve, telemetry};
 
 /// Stands between an application and Mailgun, so that no email is lost and none is sent twice. Without a command it serves.
 #[derive(Parser, Debug)]
@@ -43,6 +43,13 @@ pub enum Command {
     /// The suppression list as a file.
     #[command(subcommand)]
     Suppressions(Suppressions),
+    /// Read what Mailgun reported again, as this version reads it. Prints what reads otherwise, and lets it have its effect;
+    /// run again, it changes nothing.
+    Replay {
+        /// Only events after this number.
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+    },
     /// Say what is configured and whether everything it names can be reached; changes nothing.
     Check,
 }
@@ -129,6 +136,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Sandbox => serve::sandbox(&config).await,
             Command::Key(key) => auth::execute(&config.check()?, key).await,
             Command::Suppressions(asked) => suppressions::execute(&config.check()?, asked).await,
+            Command::Replay { after } => replay::replay(&config.check()?, after).await,
             Command::Check => check::check(&config).await,
             Command::Schema => Ok(()),
         }

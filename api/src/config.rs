@@ -72,7 +72,8 @@ pub struct Config {
     #[arg(long, env = "MAILGUN_API_BASE")]
     pub mailgun_api_base: Option<String>,
 
-    /// The key that Mailgun signs its webhooks with.
+    /// The key that Mailgun signs its webhooks with (its "HTTP webhook signing key"). Several, separated by commas, while one is
+    /// being replaced. Without it nothing that Mailgun reports is believed.
     #[arg(long, env = "MAILGUN_WEBHOOK_SIGNING_KEY", hide_env_values = true)]
     pub mailgun_webhook_signing_key: Option<SecretString>,
 

@@ -1,7 +1,7 @@
 //! What the outside sees: GraphQL, the paths beside it, and the `mailmind` command. Knows no apalis.
 //!
 //! `command` reads what was asked; `serve` puts a process together and takes it apart; `transport` carries requests to
-//! `schema`; `auth` says who asks; `health` says how it stands; `sandbox` stands in for Mailgun.
+//! `schema`; `auth` says who asks; `webhook` takes what Mailgun reports; `health` says how it stands; `sandbox` stands in for Mailgun.
 
 #[expect(missing_docs, reason = "each part is described where it is made")]
 pub mod app;
@@ -13,6 +13,7 @@ pub mod config;
 mod failure;
 mod health;
 mod lifecycle;
+mod replay;
 mod rest;
 pub mod sandbox;
 pub mod schema;
@@ -20,6 +21,8 @@ mod serve;
 mod suppressions;
 mod telemetry;
 pub mod transport;
+mod unsubscribe;
+pub mod webhook;
 
 pub use auth::Door;
 pub use transport::routes;

@@ -1,7 +1,7 @@
 //! Puts a process together, in the order in which its parts need each other, and takes it apart again.
 
 mod banner;
-mod sandboxed;
+pub mod sandboxed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use crate::config::{Config, Mode, Setup};
 use crate::failure::Failure;
 use crate::lifecycle::Lifecycle;
 use crate::transport::Graphql;
+use crate::webhook::{self, Webhooks};
 use crate::{schema, telemetry, transport};
 
 /// How long a process waits at its start for a database that is not up yet.
@@ -43,7 +44,9 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
     let listener = listen(setup.listen).await?;
     let store = connect(&setup).await?;
     up_to_date(&store).await?;
-    let sandbox = sandboxed::start(&setup, &life).await?;
+    let at = listener.local_addr()?;
+    setup.listens(at);
+    let sandbox = sandboxed::start(&setup, webhook::on_this_machine(&format!("http://{at}")), &life).await?;
     let ctx = context(&setup, store).await?;
     let engine = start(&setup, &ctx, sandbox.as_ref(), works).await?;
     let first_key = match setup.admin_key {
@@ -52,6 +55,8 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
     };
     let app = App::new(Parts {
         accept: engine.accept.clone(),
+        recorder: engine.recorder.clone(),
+        webhooks: Webhooks::signed_with(&setup.webhook_keys),
         events: Events::start(&ctx, engine.news.clone()),
         emails: Emails::new(&ctx),
         engine: RwLock::new(Some(engine)),
@@ -64,7 +69,6 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
         playground: setup.mode.is_sandbox() || setup.database_file.is_some(),
         ctx,
     });
-    let at = listener.local_addr()?;
     let upkeep = app.metrics.clone().map(|handle| {
         tokio::spawn(async move {
             loop {
@@ -125,7 +129,8 @@ pub async fn work(setup: Setup) -> Result<(), Failure> {
     let life = Lifecycle::under_signals()?;
     let store = connect(&setup).await?;
     await_migrations(&store).await?;
-    let sandbox = sandboxed::start(&setup, &life).await?;
+    // This process answers nothing itself: the one that does is told.
+    let sandbox = sandboxed::start(&setup, webhook::on_this_machine(&setup.public_url), &life).await?;
     let ctx = context(&setup, store).await?;
     let engine = start(&setup, &ctx, sandbox.as_ref(), true).await?;
     tracing::info!(slots = ctx.settings.slots, sandbox = ctx.settings.sandbox, "Working");
@@ -150,9 +155,9 @@ pub async fn sandbox(config: &Config) -> Result<(), Failure> {
     let life = Lifecycle::under_signals()?;
     let listener = listen(config.listen).await?;
     let key = config.mailgun_key().unwrap_or_else(|| SecretString::from(sandboxed::KEY));
-    let signing_key = config.mailgun_webhook_signing_key.clone().unwrap_or_else(|| sandboxed::SIGNING_KEY.into());
     println!("a Mailgun that delivers nothing listens on http://{}", listener.local_addr()?);
-    Ok(sandboxed::of(key, signing_key)?.serve(listener, life.soft.clone()).await?)
+    let signing_key = sandboxed::signing_key(&config.webhook_keys());
+    Ok(sandboxed::of(key, signing_key, None)?.serve(listener, life.soft.clone()).await?)
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {

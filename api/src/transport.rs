@@ -1,6 +1,6 @@
 //! How requests come in: which path leads where, and what stands before it.
 
-mod body;
+pub(crate) mod body;
 mod graphiql;
 mod http;
 mod index;
@@ -8,7 +8,7 @@ mod media;
 mod operation;
 mod origin;
 mod parameters;
-mod refusal;
+pub(crate) mod refusal;
 pub mod routes;
 mod ws;
 
@@ -21,7 +21,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use entity::ApiScope;
 use serde_json::json;
@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::{self, Principal};
-use crate::{health, rest};
+use crate::{health, rest, unsubscribe, webhook};
 
 use self::refusal::Refusal;
 
@@ -94,6 +94,9 @@ pub fn router(graphql: &Arc<Graphql>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route(webhook::PATH, post(webhook::take))
+        .route(webhook::PATH_BELOW_API, post(webhook::take))
+        .route(unsubscribe::PATH, get(unsubscribe::ask).post(unsubscribe::act))
         .route_layer(guard.clone())
         .with_state(app);
     let rest = rest::router().layer(guard).layer(map_response(rest::in_our_form)).with_state(graphql.clone());

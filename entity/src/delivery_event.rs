@@ -116,4 +116,6 @@ pub enum Source {
     Webhook = 0,
     /// It stood in Mailgun's log, and no webhook had come.
     Reconciled = 1,
+    /// The recipient told us: they followed the link to unsubscribe.
+    Recipient = 2,
 }

@@ -3,7 +3,8 @@
 //! `email` is the queue itself, and around it stand `content` (what an email says), `attempt` (its tries), `tally` (how many
 //! stand where), `rate` (how many go each minute), `failure` (which failed), `scope` (campaign × sending domain), `hold`, `breaker` and `lane` (why and where
 //! emails wait), `idempotency_key`, `bulk_operation`, `cron_run`, `api_key`, `suppression` (from
-//! `suppression_fact`, counted in `suppression_tally`), `lead`, `delivery_event` (around it `event_clock`, `event_key`, `event_seal`, `webhook_token`, `quarantined_event`), and
+//! `suppression_fact`, counted in `suppression_tally`), `lead`, `delivery_event` (around it `event_clock`, `event_key`,
+//! `event_seal`, `webhook_token`, `quarantined_event`), `unsubscribe_key`, and
 //! what follows from events: `email_facts` and `campaign_metrics`.
 
 #![expect(missing_docs, reason = "a column's name says it; where it does not, it has a comment")]
@@ -40,6 +41,7 @@ pub mod suppression;
 pub mod suppression_fact;
 pub mod suppression_tally;
 pub mod tally;
+pub mod unsubscribe_key;
 pub mod webhook_token;
 
 pub use address::{AddressError, EmailAddress, Mailbox};

@@ -20,6 +20,8 @@ pub struct Settings {
     pub domains: Vec<String>,
     /// `MAILGUN_API_BASE`, without a slash at the end.
     pub api_base: String,
+    /// `PUBLIC_URL`, without a slash at the end: where recipients reach the service. Campaign mail needs it.
+    pub public_url: Option<String>,
     /// Emails go to the built-in sandbox.
     pub sandbox: bool,
     /// `MAILGUN_BULK_CONCURRENCY`: POSTs at a time in this process.
@@ -43,6 +45,7 @@ impl Default for Settings {
         Self {
             domains: vec!["sandbox.mailmind.test".into()],
             api_base: "https://api.mailgun.net".into(),
+            public_url: Some("http://127.0.0.1:8080".into()),
             sandbox: true,
             slots: 5,
             max_tries: 3,
@@ -79,6 +82,7 @@ pub struct Context {
     pub keyring: Keyring,
     pub scopes: Scopes,
     pub trouble: Trouble,
+    pub unsubscribe: crate::unsubscribe::Key,
     /// Which counters this process adds to ([`entity::tally`]).
     pub shard_of_process: i16,
     /// Cancelled when the process is to take nothing new.
@@ -107,6 +111,7 @@ impl Context {
             keyring,
             scopes: Scopes::default(),
             trouble: Trouble::default(),
+            unsubscribe: crate::unsubscribe::Key::default(),
             shard_of_process: (chance * 8.0) as i16,
             stop,
             abandon: CancellationToken::new(),

@@ -40,6 +40,7 @@ pub mod store;
 pub mod suppress;
 pub mod timeline;
 pub mod timing;
+pub mod unsubscribe;
 pub mod verdict;
 pub mod watch;
 

@@ -53,6 +53,8 @@ pub struct Mail {
     pub text: Option<String>,
     /// The sender's own headers: name and value.
     pub headers: Vec<(String, String)>,
+    /// Where the recipient can unsubscribe with one click: both headers of RFC 8058 name it.
+    pub unsubscribe: Option<String>,
     /// Mailgun's tags.
     pub tags: Vec<String>,
     /// Whether Mailgun counts opens and clicks; `None` leaves it to the domain's settings.

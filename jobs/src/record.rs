@@ -18,7 +18,7 @@ use futures::future::FutureExt;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use replay::{Replayed, replay};
+pub use replay::{Change, Replayed, replay};
 
 use crate::Context;
 use crate::error::{Error, Result};
@@ -59,6 +59,7 @@ struct Member {
     /// What makes it the same event, whatever way it comes.
     key: Uuid,
     event: Event,
+    source: Source,
     webhook: Option<Webhook>,
     raw: Sealed,
 }
@@ -72,10 +73,6 @@ struct Webhook {
 }
 
 impl Member {
-    fn source(&self) -> Source {
-        if self.webhook.is_some() { Source::Webhook } else { Source::Reconciled }
-    }
-
     fn quarantine(&self) -> Option<Quarantine> {
         self.webhook.as_ref().and_then(|webhook| webhook.quarantine)
     }
@@ -99,7 +96,15 @@ impl Recorder {
         let Signed { event, token, signed_at, body } = webhook;
         let quarantine = quarantine(signed_at, event.occurred_at, self.ctx.clock.now());
         let webhook = Webhook { token: digest(&[token.as_bytes()]), signed_at, quarantine };
-        self.group.put(self.member(event, &body, Some(webhook))).await
+        self.group.put(self.member(event, &body, Source::Webhook, Some(webhook))).await
+    }
+
+    /// Records what a recipient told us without Mailgun, in the form of an item of its log.
+    ///
+    /// # Errors
+    /// As [`Recorder::take`].
+    pub async fn take_from_recipient(&self, item: LogItem) -> Result<Recorded> {
+        self.group.put(self.member(item.event, &item.body, Source::Recipient, None)).await
     }
 
     /// Records items of Mailgun's log; those that came as webhooks are [`Recorded::Repeated`]. The answers stand in the order
@@ -110,7 +115,7 @@ impl Recorder {
     pub async fn take_log(&self, items: Vec<LogItem>) -> Result<Vec<Recorded>> {
         let mut answers = Vec::with_capacity(items.len());
         for LogItem { event, body } in items {
-            answers.push(self.group.send(self.member(event, &body, None))?);
+            answers.push(self.group.send(self.member(event, &body, Source::Reconciled, None))?);
         }
         let mut recorded = Vec::with_capacity(answers.len());
         for answer in answers {
@@ -124,13 +129,13 @@ impl Recorder {
         self.told.subscribe()
     }
 
-    fn member(&self, event: Event, body: &[u8], webhook: Option<Webhook>) -> Arc<Member> {
+    fn member(&self, event: Event, body: &[u8], source: Source, webhook: Option<Webhook>) -> Arc<Member> {
         let id = self.ctx.clock.id();
         let table = match &webhook {
             Some(Webhook { quarantine: Some(_), .. }) => entity::quarantined_event::TABLE,
             Some(_) | None => entity::delivery_event::TABLE,
         };
         let raw = self.sealer.seal(&self.ctx, table, id, body);
-        Arc::new(Member { id, key: event.key(body), event, webhook, raw })
+        Arc::new(Member { id, key: event.key(body), event, source, webhook, raw })
     }
 }

@@ -15,6 +15,7 @@ mod m20261124_000005_rates;
 mod m20261124_000006_key_scopes;
 mod m20261124_000007_standings;
 mod m20261124_000008_events;
+mod m20261124_000009_unsubscribe;
 mod m20261124_000011_suppressions;
 
 /// The list, in order.
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000006_key_scopes::Migration),
             Box::new(m20261124_000007_standings::Migration),
             Box::new(m20261124_000008_events::Migration),
+            Box::new(m20261124_000009_unsubscribe::Migration),
             Box::new(m20261124_000011_suppressions::Migration),
         ]
     }

@@ -15,7 +15,7 @@ mod ws;
 
 use serde_json::{Value, json};
 use tests::child::Scratch;
-use tests::client::Client;
+use tests::client::{Client, http};
 use tests::database::{Backend, Database};
 use tests::patience::SOON;
 use tests::process::{Launch, Process};
@@ -27,9 +27,9 @@ pub struct Served {
     pub client: Client,
     pub url: String,
     // Before what it works on, so that it ends first.
-    process: Process,
-    data: Scratch,
-    database: Database,
+    pub process: Process,
+    pub data: Scratch,
+    pub database: Database,
 }
 
 impl Served {
@@ -38,7 +38,7 @@ impl Served {
     }
 
     /// One that is started with something more.
-    async fn with(backend: Backend, more: impl FnOnce(Launch) -> Launch) -> Self {
+    pub async fn with(backend: Backend, more: impl FnOnce(Launch) -> Launch) -> Self {
         let (data, database) = (Scratch::new("data"), backend.database().await);
         let process = more(mailmind(&["serve"], &data, &database)).start();
         let url = address(&process).await;
@@ -47,8 +47,16 @@ impl Served {
         Self { client, url, process, data, database }
     }
 
+    /// Has the sandbox report nothing, so that the test alone says what happened.
+    pub async fn silence_the_sandbox(&self) {
+        let line = self.process.await_line("  sandbox   http://", SOON).await;
+        let sandbox = line.split_whitespace().nth(1).unwrap();
+        let put = http().put(format!("{sandbox}/_sandbox/webhooks")).basic_auth("api", Some("sandbox"));
+        put.json(&json!({ "silence": "all" })).send().await.unwrap().error_for_status().unwrap();
+    }
+
     /// Runs another command of the program on the same database, and answers what it printed.
-    async fn command(&self, args: &[&str]) -> Vec<String> {
+    pub async fn command(&self, args: &[&str]) -> Vec<String> {
         let process = mailmind(args, &self.data, &self.database).start();
         let ended = process.ended(SOON).await;
         assert!(ended.success(), "{args:?}: {ended}\n{}", process.output().join("\n"));
@@ -56,14 +64,14 @@ impl Served {
     }
 
     /// Does a mutation and answers its payload.
-    async fn mutate(&self, mutation: &str, variables: Value) -> Value {
+    pub async fn mutate(&self, mutation: &str, variables: Value) -> Value {
         let mut data = self.client.query(mutation, variables).await;
         let payload = data.as_object_mut().unwrap().values_mut().next().unwrap();
         payload.take()
     }
 }
 
-fn mailmind(args: &[&str], data: &Scratch, database: &Database) -> Launch {
+pub fn mailmind(args: &[&str], data: &Scratch, database: &Database) -> Launch {
     Launch::of(env!("CARGO_BIN_EXE_mailmind-tested"))
         .args(args)
         .env("LISTEN", "127.0.0.1:0")

@@ -29,3 +29,4 @@ mod sandbox;
 mod send;
 mod suppressions;
 mod usual;
+mod webhooks;

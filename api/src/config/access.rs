@@ -1,4 +1,5 @@
-//! Who may call: the key of the configuration itself, whose tokens are taken, and whose word on where a call comes from.
+//! Who may call: the key of the configuration itself, whose tokens and whose webhooks are taken, and whose word on where a call
+//! comes from.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -39,6 +40,13 @@ impl Config {
                 "is set beside JWT_PUBLIC_KEY: tokens are signed one way or the other, so take one of them away",
             )),
         }
+    }
+
+    /// The keys of MAILGUN_WEBHOOK_SIGNING_KEY: none, one, or several while one is being replaced.
+    pub fn webhook_keys(&self) -> Vec<SecretString> {
+        let Some(keys) = secret(&self.mailgun_webhook_signing_key) else { return Vec::new() };
+        let keys = keys.expose_secret().split(',').map(str::trim);
+        keys.filter(|key| !key.is_empty()).map(SecretString::from).collect()
     }
 
     pub(super) fn proxies(&self) -> Result<Proxies, Nonsense> {

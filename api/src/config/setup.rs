@@ -13,6 +13,7 @@ use crate::transport::{Origins, Pace};
 
 use super::{Config, Keys, Mode, Nonsense, given, nonsense, secret, values};
 use crate::auth::{Proxies, Tokens};
+use crate::serve::sandboxed;
 
 /// A configuration that makes sense.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Setup {
     pub mode: Mode,
     pub keys: Keys,
     pub admin_key: Option<SecretString>,
+    /// What webhooks are signed with: in the sandbox its own key, unless there are others.
+    pub webhook_keys: Vec<SecretString>,
     /// How tokens are read, where any are taken.
     pub tokens: Option<Tokens>,
     pub proxies: Proxies,
@@ -40,6 +43,16 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// The service listens at this address: its port may have been the system's to choose.
+    pub fn listens(&mut self, at: SocketAddr) {
+        let by_itself = format!("http://{}", self.listen);
+        for url in [Some(&mut self.public_url), self.settings.public_url.as_mut()].into_iter().flatten() {
+            if *url == by_itself {
+                *url = format!("http://{at}");
+            }
+        }
+    }
+
     /// The database or the keys lie in DATA_DIR. A process that has both elsewhere needs no disk.
     pub fn uses_data_dir(&self) -> bool {
         let database = self.database_file.as_ref().is_some_and(|file| file.starts_with(&self.data_dir));
@@ -63,6 +76,10 @@ impl Config {
             database_file,
             redis: self.redis()?,
             admin_key: self.admin_key()?,
+            webhook_keys: match self.webhook_keys() {
+                none if none.is_empty() && mode.is_sandbox() => vec![sandboxed::SIGNING_KEY.into()],
+                keys => keys,
+            },
             tokens: self.tokens()?,
             proxies: self.proxies()?,
             public_url: self.public_url()?,
@@ -82,6 +99,10 @@ impl Config {
         Ok(jobs::Settings {
             domains,
             api_base: mode.api_base().to_owned(),
+            public_url: match given(&self.public_url) {
+                None if !self.listen.ip().is_loopback() => None,
+                _ => Some(self.public_url()?),
+            },
             sandbox: mode.is_sandbox(),
             slots: usize::from(self.mailgun_bulk_concurrency),
             max_tries: self.mailgun_max_retries,

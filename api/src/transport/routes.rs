@@ -7,7 +7,7 @@ use axum::http::Method;
 use entity::ApiScope;
 
 use crate::auth::Door;
-use crate::rest;
+use crate::{rest, unsubscribe, webhook};
 
 /// A method of a path, and its door.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         (Method::GET, "/health/live", Door::Open),
         (Method::GET, "/health/ready", Door::Open),
         (Method::GET, "/metrics", Door::Scope(ApiScope::Read)),
+        (Method::POST, webhook::PATH, Door::Signed),
+        (Method::POST, webhook::PATH_BELOW_API, Door::Signed),
+        (Method::GET, unsubscribe::PATH, Door::Signed),
+        (Method::POST, unsubscribe::PATH, Door::Signed),
         // Each field of the schema has a guard of its own.
         (Method::GET, "/graphql", Door::Credential),
         (Method::POST, "/graphql", Door::Credential),

@@ -153,6 +153,11 @@ impl Draft {
         self.check_content(&mut reading);
         let headers = self.check_headers(&mut reading);
         self.check_labels(&mut reading, settings);
+        if self.campaign.is_some() && !self.transactional && settings.public_url.is_none() {
+            let why =
+                "needs PUBLIC_URL to be set: campaign mail carries a link to unsubscribe, which nobody could follow";
+            reading.complain(&["campaignId"], why);
+        }
         let attached = self.check_attachments(&mut reading);
         let send_at = self.check_times(&mut reading, now);
         let (Some(sender), Some(to), true) = (sender, to, reading.complaints.is_empty()) else {

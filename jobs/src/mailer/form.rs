@@ -39,7 +39,15 @@ fn fields(mail: &Mail) -> Vec<Field<'_>> {
     }
     fields.push(("h:Message-Id".into(), format!("<{}>", one_line(&mail.message_id())).into()));
     fields.extend(mail.reply_to.as_deref().map(|value| ("h:Reply-To".into(), one_line(value))));
-    fields.extend(mail.headers.iter().filter_map(own_header));
+    let ours = |name: &str| mail.unsubscribe.is_some() && name.eq_ignore_ascii_case("List-Unsubscribe-Post");
+    fields.extend(mail.headers.iter().filter(|(name, _)| !ours(name)).filter_map(own_header));
+    if let Some(link) = &mail.unsubscribe {
+        fields.push(("h:List-Unsubscribe".into(), format!("<{}>", one_line(link)).into()));
+        fields.push(("h:List-Unsubscribe-Post".into(), "List-Unsubscribe=One-Click".into()));
+        // Mailgun would add a pair of its own. No page of Mailgun's names this option, though others send it; what is sure is
+        // the domain's setting.
+        fields.push(("o:tracking-unsubscribe".into(), "no".into()));
+    }
     fields.push(("v:email-id".into(), mail.email_id.to_string().into()));
     fields.extend(mail.campaign_id.map(|id| ("v:campaign-id".into(), id.to_string().into())));
     fields.extend(mail.tags.iter().map(|tag| ("o:tag".into(), one_line(tag))));

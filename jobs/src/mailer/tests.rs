@@ -38,6 +38,7 @@ fn mail() -> Mail {
     Mail {
         email_id: Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001),
         campaign_id: None,
+        unsubscribe: None,
         sending_domain: "mg.example.com".into(),
         from: "Ann <ann@example.com>".into(),
         to: "bob@example.net".into(),

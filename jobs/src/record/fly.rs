@@ -66,7 +66,7 @@ async fn take_effect(tx: &DatabaseTransaction, ctx: &Context, fresh: &[&Arc<Memb
         let about = emails.about(&member.event);
         emails.hear(ctx.settings.sandbox, member.id, &member.event, &about, now);
         let (seal, raw) = (member.raw.seal.id(), &member.raw.bytes);
-        rows.push(events::row(member.id, member.source(), &member.event, about, now, seal, raw));
+        rows.push(events::row(member.id, member.source, &member.event, about, now, seal, raw));
     }
     suppress::facts::record(tx, ctx, &emails.suppressions).await?;
     emails.store(tx, ctx).await?;
@@ -104,7 +104,7 @@ async fn quarantine(tx: &DatabaseTransaction, ctx: &Context, members: &[&Arc<Mem
 
 /// What stood in quarantine and stands in Mailgun's log is recorded now.
 async fn confirm(tx: &DatabaseTransaction, ctx: &Context, fresh: &[&Arc<Member>]) -> Result<()> {
-    let of_log = fresh.iter().filter(|member| member.source() == Source::Reconciled);
+    let of_log = fresh.iter().filter(|member| member.source == Source::Reconciled);
     let found: Vec<Uuid> = of_log.map(|member| member.key).collect();
     if found.is_empty() {
         return Ok(());

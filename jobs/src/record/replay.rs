@@ -4,7 +4,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use entity::delivery_event::{Model, Source, TABLE};
+use entity::delivery_event::{Kind, Model, Source, TABLE};
 use entity::event_seal;
 use entity::sealed::DataKey;
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, Value};
@@ -24,14 +24,25 @@ use crate::suppress;
 const GROUP: i64 = 500;
 
 /// What a replay did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// Payloads that were read.
     pub read: u64,
-    /// Those that read otherwise than they did.
-    pub changed: u64,
+    /// Those that read otherwise than they did, in their order.
+    pub changes: Vec<Change>,
     /// Where it has come to: every event up to this number.
     pub seq: i64,
+}
+
+/// An event that reads otherwise than it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its number.
+    pub seq: i64,
+    /// What it was taken for.
+    pub was: Kind,
+    /// What it is. The same, where something else in it reads otherwise.
+    pub is: Kind,
 }
 
 /// Reads the payloads of a group of events after `seq` again; `None` when there is none left. A status only rises: what
@@ -53,8 +64,8 @@ pub async fn replay(ctx: &Context, seq: i64) -> Result<Option<Replayed>> {
             readings.insert(row.seq, event);
         }
     }
-    let changed = if readings.is_empty() { 0 } else { repeat(|| take_effect(ctx, &readings)).await? };
-    Ok(Some(Replayed { read, changed, seq: last }))
+    let changes = if readings.is_empty() { Vec::new() } else { repeat(|| take_effect(ctx, &readings)).await? };
+    Ok(Some(Replayed { read, changes, seq: last }))
 }
 
 async fn reread_row(ctx: &Context, keys: &mut HashMap<Uuid, DataKey>, row: &Model) -> Result<Event> {
@@ -84,7 +95,7 @@ fn reading(row: &Model, event: &Event, about: events::About) -> Model {
     Model { seq: row.seq, ..new }
 }
 
-async fn take_effect(ctx: &Context, readings: &BTreeMap<i64, Event>) -> Result<u64> {
+async fn take_effect(ctx: &Context, readings: &BTreeMap<i64, Event>) -> Result<Vec<Change>> {
     let tx = ctx.store.begin().await?;
     let stored = lock(&tx, ctx, readings.keys().copied()).await?;
     let named = stored.iter().flat_map(|row| [row.email_id, readings.get(&row.seq).and_then(|event| event.email)]);
@@ -103,7 +114,7 @@ async fn take_effect(ctx: &Context, readings: &BTreeMap<i64, Event>) -> Result<u
         }
     }
     if changed.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     suppressions(&tx, ctx, &emails, &changed).await?;
     let touched: BTreeSet<Uuid> =
@@ -121,11 +132,12 @@ async fn take_effect(ctx: &Context, readings: &BTreeMap<i64, Event>) -> Result<u
         let said: HashSet<i64> = changed.iter().map(|(old, _, _)| old.seq).collect();
         emails.retell(*email, &old, &new.into_values().collect::<Vec<_>>(), &said);
     }
+    let changes = changed.iter().map(|(old, new, _)| Change { seq: new.seq, was: old.kind, is: new.kind }).collect();
     let rows: Vec<Model> = changed.into_iter().map(|(_, new, _)| new).collect();
     events::update(&tx, ctx, &rows).await?;
     emails.store(&tx, ctx).await?;
     tx.commit().await?;
-    Ok(rows.len() as u64)
+    Ok(changes)
 }
 
 /// Locks event rows, in their order: only a replay changes them.

@@ -26,10 +26,12 @@ pub struct Claimed {
     pub campaign: Option<Uuid>,
     pub sender: String,
     pub recipient: String,
+    pub recipient_key: String,
     pub cc: Vec<String>,
     pub bcc: Vec<String>,
     pub reply_to: Option<String>,
     pub test_mode: bool,
+    pub transactional: bool,
     pub content: content::Model,
     /// It goes ahead to see whether the way is open again.
     pub probe: bool,
@@ -52,9 +54,7 @@ const MAIL: &str = "q.campaign_id, q.sender, q.recipient, q.recipient_key, q.cc,
 /// A row at the gate, with what the gate asks.
 struct Candidate {
     claimed: Claimed,
-    key: String,
     copies: Vec<(String, bool, Mailbox)>,
-    transactional: bool,
     sandbox: bool,
 }
 
@@ -162,9 +162,7 @@ async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Res
     let keyed = |blind: bool| move |text: &String| Mailbox::parse(text).ok().map(|m| (m.address.key(), blind, m));
     let copies = cc.iter().filter_map(keyed(false)).chain(bcc.iter().filter_map(keyed(true))).collect();
     Ok(Candidate {
-        key: row.try_get("", "recipient_key")?,
         copies,
-        transactional: row.try_get("", "transactional")?,
         sandbox: row.try_get("", "sandbox")?,
         claimed: Claimed {
             row: whole,
@@ -172,10 +170,12 @@ async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Res
             campaign: row.try_get("", "campaign_id")?,
             sender: row.try_get("", "sender")?,
             recipient: row.try_get("", "recipient")?,
+            recipient_key: row.try_get("", "recipient_key")?,
             cc,
             bcc,
             reply_to: text("reply_to")?,
             test_mode: row.try_get("", "test_mode")?,
+            transactional: row.try_get("", "transactional")?,
             content: content::Model {
                 id: row.try_get("", "content_id")?,
                 key_id: row.try_get("", "key_id")?,
@@ -195,7 +195,7 @@ async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Res
 fn keys_of(candidates: &[Candidate]) -> Vec<&str> {
     candidates
         .iter()
-        .flat_map(|c| std::iter::once(&c.key).chain(c.copies.iter().map(|copy| &copy.0)))
+        .flat_map(|c| std::iter::once(&c.claimed.recipient_key).chain(c.copies.iter().map(|copy| &copy.0)))
         .map(String::as_str)
         .collect()
 }
@@ -226,7 +226,7 @@ async fn gate(
         };
         return Ok(Some(Cause::WrongMode { why }));
     }
-    if let Some(why) = list.blocks(&candidate.key, candidate.transactional) {
+    if let Some(why) = list.blocks(&candidate.claimed.recipient_key, candidate.claimed.transactional) {
         return Ok(Some(Cause::Suppress { why }));
     }
     if row.deliver_by.is_some_and(|end| end <= facts.now) {
@@ -249,7 +249,7 @@ async fn gate(
 
 /// Takes suppressed copies out of the mail. Answers their keys as JSON.
 fn leave_out(candidate: &mut Candidate, list: &List) -> Result<Option<String>> {
-    let blocked = |key: &str| list.blocks(key, candidate.transactional).is_some();
+    let blocked = |key: &str| list.blocks(key, candidate.claimed.transactional).is_some();
     let omitted: Vec<&str> =
         candidate.copies.iter().map(|(key, _, _)| key.as_str()).filter(|key| blocked(key)).collect();
     if omitted.is_empty() {

@@ -10,10 +10,14 @@ use super::claim::Claimed;
 use crate::context::Context;
 use crate::error::Result;
 use crate::mailer::{Answer, Attachment, Lease, Mail, Mailer, Tracking};
+use crate::unsubscribe::Link;
 use crate::verdict::{Verdict, verdict};
 
 /// Mailgun tries for a day at most; a deadline beyond that needs no word.
 const LONGEST_DELIVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Accepted while PUBLIC_URL was set, and handed over where it is not.
+const NO_LINK: &str = "PUBLIC_URL is not set where it was to be handed over, so that nobody could unsubscribe from it";
 
 /// How a hand-over ended.
 #[derive(Clone, Debug)]
@@ -30,8 +34,13 @@ pub async fn hand_over(ctx: &Context, mailer: &dyn Mailer, claimed: &Claimed, le
     let (verdict, http_status) = if ctx.stop.is_cancelled() {
         (Verdict::NotHandedOver, None)
     } else {
-        match mail(ctx, claimed) {
-            Ok(mail) => judge(ctx, mailer.post(&mail, lease).await),
+        match mail(ctx, claimed).await {
+            Ok(Some(mail)) => judge(ctx, mailer.post(&mail, lease).await),
+            Ok(None) => (Verdict::Fail { why: NO_LINK.into() }, None),
+            Err(error) if error.is_away() => {
+                tracing::warn!(email.id = %claimed.row.id, cause = %error, "An email can't be made ready");
+                (Verdict::NotHandedOver, None)
+            }
             Err(error) => {
                 tracing::error!(email.id = %claimed.row.id, cause = %error, "A content can't be opened");
                 (Verdict::Fail { why: "its content can't be opened with the keys of CONTENT_KEYRING".into() }, None)
@@ -48,8 +57,21 @@ fn judge(ctx: &Context, answer: Answer) -> (Verdict, Option<u16>) {
     (verdict(&answer, ctx.clock.now(), entity::clock::chance()), answer.http_status())
 }
 
-/// Everything the POST needs.
-fn mail(ctx: &Context, claimed: &Claimed) -> Result<Mail> {
+/// Where the recipient of campaign mail unsubscribes, as far as the sender does not say it: `None` where nobody could follow
+/// the link.
+async fn unsubscribe(ctx: &Context, claimed: &Claimed, head: &Head) -> Result<Option<Option<String>>> {
+    let own = head.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("List-Unsubscribe"));
+    if claimed.campaign.is_none() || claimed.transactional || own {
+        return Ok(Some(None));
+    }
+    let Some(base) = &ctx.settings.public_url else { return Ok(None) };
+    let target = claimed.recipient_key.clone();
+    let link = Link { email: claimed.row.id, target, sandbox: ctx.settings.sandbox };
+    Ok(Some(Some(format!("{base}/u/{}", link.token(ctx).await?))))
+}
+
+/// Everything the POST needs; `None` for campaign mail that nobody could unsubscribe from.
+async fn mail(ctx: &Context, claimed: &Claimed) -> Result<Option<Mail>> {
     let content = &claimed.content;
     let wrapped = Wrapped { key_id: content.key_id.clone(), wrapped: content.wrapped_key.clone() };
     let key = ctx.keyring.unwrap(&wrapped, content::TABLE, content.id)?;
@@ -59,6 +81,7 @@ fn mail(ctx: &Context, claimed: &Claimed) -> Result<Mail> {
         Ok(opened.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     };
     let head: Head = serde_json::from_slice(&open("head", &content.head)?)?;
+    let Some(unsubscribe) = unsubscribe(ctx, claimed, &head).await? else { return Ok(None) };
     let attachments = match &content.attachments {
         Some(sealed) => attachments(&open("attachments", sealed)?)?,
         None => Vec::new(),
@@ -68,7 +91,7 @@ fn mail(ctx: &Context, claimed: &Claimed) -> Result<Mail> {
         (opens, clicks) => Some(Tracking { opens: opens.unwrap_or(true), clicks: clicks.unwrap_or(true) }),
     };
     let left = claimed.row.deliver_by.and_then(|end| (end - ctx.clock.now()).to_std().ok());
-    Ok(Mail {
+    Ok(Some(Mail {
         email_id: claimed.row.id,
         campaign_id: claimed.campaign,
         sending_domain: claimed.sending_domain.clone(),
@@ -81,12 +104,13 @@ fn mail(ctx: &Context, claimed: &Claimed) -> Result<Mail> {
         html: text("html", &content.html)?,
         text: text("text", &content.text)?,
         headers: head.headers,
+        unsubscribe,
         tags: head.tags,
         tracking,
         test_mode: claimed.test_mode,
         deliver_within: left.filter(|left| *left < LONGEST_DELIVERY),
         attachments,
-    })
+    }))
 }
 
 fn attachments(json: &[u8]) -> Result<Vec<Attachment>> {

@@ -27,7 +27,7 @@ async fn a_paused_priority_waits_and_says_why(backend: Backend) {
     assert_eq!(paused["pause"], json!({ "scope": "PRIORITY", "subject": "LOW", "reason": "stock-taking" }));
     let low = send(&served, letter(json!({ "priority": "LOW" }))).await["email"]["id"].as_str().unwrap().to_owned();
     let high = send(&served, letter(json!({ "priority": "HIGH" }))).await["email"]["id"].as_str().unwrap().to_owned();
-    served.client.await_status(&high, "SENT", SOON).await;
+    served.client.await_status(&high, "DELIVERED", SOON).await;
     let email = ask(&served, &low, "status heldBy dueAt timeline { kind }").await;
     let expected = json!({ "status": "QUEUED", "heldBy": "priority LOW is paused: stock-taking", "dueAt": null,
         "timeline": [{ "kind": "ACCEPTED" }, { "kind": "HELD" }] });
@@ -46,7 +46,7 @@ async fn a_paused_priority_waits_and_says_why(backend: Backend) {
     assert_eq!(mistakes(&over), ["INVALID until"]);
     let resumed = served.mutate(RESUME, json!({ "scope": { "priority": "LOW" } })).await;
     assert_eq!(resumed["ended"], 1);
-    served.client.await_status(&low, "SENT", SOON).await;
+    served.client.await_status(&low, "DELIVERED", SOON).await;
 }
 
 async fn one_email_is_cancelled_moved_and_refused_what_can_not_be(backend: Backend) {

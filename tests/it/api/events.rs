@@ -42,6 +42,7 @@ struct Reported {
 impl Reported {
     async fn on(backend: Backend) -> Self {
         let served = Served::on(backend).await;
+        served.silence_the_sandbox().await;
         let ctx = world::context(&served.database).await;
         Self { served, recorder: Recorder::start(ctx.clone()), ctx }
     }

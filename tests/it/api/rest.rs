@@ -62,8 +62,8 @@ async fn an_email_is_sent_looked_up_and_counted_over_plain_paths(backend: Backen
     let location = answer.location.unwrap();
     let path = location.strip_prefix("/api/email-reliability").unwrap();
     assert_eq!(path, format!("/queue/job/{}", answer.body["email"]["id"].as_str().unwrap()));
-    until_true("the email to be sent", SOON, async || {
-        call(&served, Method::GET, path, None).await.body["status"] == "SENT"
+    until_true("the email to be delivered", SOON, async || {
+        call(&served, Method::GET, path, None).await.body["status"] == "DELIVERED"
     })
     .await;
     let job = call(&served, Method::GET, path, None).await.body;
@@ -83,7 +83,7 @@ async fn an_email_is_cancelled_until_it_left(backend: Backend) {
     let again = call(&served, Method::DELETE, &path, None).await;
     assert_eq!((again.status.as_u16(), &again.body["email"]["status"]), (200, &json!("CANCELLED")));
     let sent = sent(&served, json!({})).await;
-    served.client.await_status(&sent, "SENT", SOON).await;
+    served.client.await_status(&sent, "DELIVERED", SOON).await;
     let late = call(&served, Method::DELETE, &format!("/queue/job/{sent}"), None).await;
     assert_eq!((late.status.as_u16(), &late.body["code"]), (409, &json!("NOT_CANCELLABLE")));
 }

@@ -70,9 +70,9 @@ async fn the_same_key_and_content_answer_the_first_email_again(backend: Backend)
     );
     let first = send(&served, letter(json!({ "idempotencyKey": "k" }))).await;
     let id = first["email"]["id"].as_str().unwrap();
-    served.client.await_status(id, "SENT", SOON).await;
+    served.client.await_status(id, "DELIVERED", SOON).await;
     let again = send(&served, letter(json!({ "idempotencyKey": "k" }))).await;
-    assert_eq!(again["email"], json!({ "id": id, "status": "SENT" }));
+    assert_eq!(again["email"], json!({ "id": id, "status": "DELIVERED" }));
     let other = send(&served, letter(json!({ "idempotencyKey": "k", "to": "eve@example.org" }))).await;
     assert_eq!((mistakes(&other), &other["email"]), (vec!["CONFLICT input.idempotencyKey".to_owned()], &Value::Null));
     let inputs = [json!({ "idempotencyKey": "k" }), json!({ "idempotencyKey": "m" }), json!({ "idempotencyKey": "m" })];

@@ -19,8 +19,8 @@ on_both! {
 /// Replays everything. Answers how many were read and how many changed.
 async fn again(post: &Post) -> (u64, u64) {
     let (mut from, mut sum) = (0, (0, 0));
-    while let Some(Replayed { read, changed, seq }) = replay(&post.world.ctx, from).await.unwrap() {
-        (from, sum) = (seq, (sum.0 + read, sum.1 + changed));
+    while let Some(Replayed { read, changes, seq }) = replay(&post.world.ctx, from).await.unwrap() {
+        (from, sum) = (seq, (sum.0 + read, sum.1 + changes.len() as u64));
     }
     sum
 }

@@ -11,6 +11,7 @@ async fn posted(mail: &Mail) -> fake::Seen {
 fn full() -> Mail {
     Mail {
         campaign_id: Some(Uuid::from_u128(2)),
+        unsubscribe: None,
         from: "\"Ann, B\" <ann@example.com>".into(),
         cc: vec!["c1@example.net".into(), "c2@example.net".into()],
         bcc: vec!["d@example.net".into()],

@@ -30,7 +30,7 @@ use crate::usage::{cpu, own_cpu};
 const CALLERS: u64 = 1_000;
 const GROUP: usize = 500;
 /// Events of each email: it is taken in, delivered, and mostly opened; few bounce.
-const EACH: u64 = 4;
+pub const EACH: u64 = 4;
 const CAMPAIGNS: u64 = 20;
 
 /// Records `events` webhooks and prints both rates and what they cost.
@@ -55,7 +55,7 @@ pub async fn measure(postgres: &Postgres, database: Database, events: u64) {
 }
 
 /// Prints and answers how many a second, and the CPU time of each in microseconds.
-async fn timed(what: &str, postgres: &Postgres, n: usize, work: impl Future<Output = ()>) -> (f64, f64) {
+pub async fn timed(what: &str, postgres: &Postgres, n: usize, work: impl Future<Output = ()>) -> (f64, f64) {
     let server = || postgres.pid().map_or(Duration::ZERO, cpu);
     let (start, own, theirs) = (Instant::now(), own_cpu(), server());
     work.await;
@@ -66,7 +66,7 @@ async fn timed(what: &str, postgres: &Postgres, n: usize, work: impl Future<Outp
     (rate, own + theirs)
 }
 
-async fn context(database: &Database) -> Arc<Context> {
+pub async fn context(database: &Database) -> Arc<Context> {
     let store = Store::connect(&database.url).await.expect("the database opens");
     migration::up(store.write()).await.expect("the tables");
     let settings = Settings { domains: vec!["mg.example.com".into()], sandbox: false, ..Settings::default() };
@@ -75,7 +75,7 @@ async fn context(database: &Database) -> Arc<Context> {
 }
 
 /// Emails that Mailgun has accepted.
-async fn sent(ctx: &Arc<Context>, emails: u64) -> Vec<(Uuid, String)> {
+pub async fn sent(ctx: &Arc<Context>, emails: u64) -> Vec<(Uuid, String)> {
     let accept = Accept::start(ctx.clone());
     let mut sent = Vec::new();
     let numbers: Vec<u64> = (0..emails).collect();
@@ -104,7 +104,7 @@ async fn sent(ctx: &Arc<Context>, emails: u64) -> Vec<(Uuid, String)> {
 }
 
 /// Signed bodies of about 1.2 KB.
-fn bodies(emails: &[(Uuid, String)], now: DateTime<Utc>) -> Vec<Bytes> {
+pub fn bodies(emails: &[(Uuid, String)], now: DateTime<Utc>) -> Vec<Bytes> {
     let mut told = Vec::new();
     for turn in 0..EACH {
         for (i, (email, to)) in emails.iter().enumerate() {
@@ -154,7 +154,7 @@ async fn record(ctx: &Arc<Context>, bodies: Vec<Bytes>) {
     }
 }
 
-async fn bare(store: &Store, events: &[delivery_event::Model]) {
+pub async fn bare(store: &Store, events: &[delivery_event::Model]) {
     let all = || events.iter();
     let values = Rows::new()
         .int("seq", all().map(|e| e.seq))

@@ -6,6 +6,7 @@ mod floors;
 mod service;
 mod surface;
 mod usage;
+mod webhooks;
 
 use clap::{Parser, ValueEnum};
 use tests::client::http;
@@ -35,6 +36,9 @@ struct Options {
     /// Measure recording so many of Mailgun's events instead, on PostgreSQL.
     #[arg(long)]
     events: Option<u64>,
+    /// Measure taking so many of Mailgun's webhooks over HTTP instead, on PostgreSQL.
+    #[arg(long, num_args = 0..=1, default_missing_value = "100000")]
+    webhooks: Option<u64>,
     /// Measure what the API's surface costs, and nothing else.
     #[arg(long)]
     surface_only: bool,
@@ -52,6 +56,10 @@ async fn main() {
     if let Some(events) = options.events {
         let postgres = Postgres::durable().await;
         return events::measure(&postgres, postgres.database().await, events).await;
+    }
+    if let Some(webhooks) = options.webhooks {
+        let postgres = Postgres::durable().await;
+        return webhooks::measure(&postgres, postgres.database().await, webhooks).await;
     }
     let backend = match options.backend {
         Storage::Postgres => Backend::Postgres,

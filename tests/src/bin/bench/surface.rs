@@ -10,6 +10,7 @@ use api::app::{App, Parts};
 use api::auth::{Doorkeeper, Principal, Proxies};
 use api::schema;
 use api::transport::{self, Graphql, Origins, Pace};
+use api::webhook::Webhooks;
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
@@ -62,6 +63,8 @@ fn over(jobs: &tests::app::App) -> App {
     let admin = SecretString::from(KEY);
     App::new(Parts {
         accept: jobs.engine.accept.clone(),
+        recorder: jobs.engine.recorder.clone(),
+        webhooks: Webhooks::signed_with(&[]),
         engine: RwLock::new(None),
         doorkeeper: Doorkeeper::new(ctx.clone(), Some(&admin), None, Proxies::default()),
         schema: schema::build(&ctx),

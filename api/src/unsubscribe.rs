@@ -1,0 +1,82 @@
+//! Where the links in campaign mail lead (RFC 8058). A POST unsubscribes, without a cookie, a key or a redirect, since mail
+//! programs send it for their users; a GET shows a page with a button and never acts, since scanners follow every link.
+
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use jobs::unsubscribe::Link;
+
+use crate::app::App;
+
+/// Where the links lead.
+pub const PATH: &str = "/u/{token}";
+
+/// What is said.
+#[derive(Clone, Copy, Debug)]
+pub enum Page {
+    /// A button.
+    Ask,
+    /// It is done.
+    Done,
+    /// The token is none of ours.
+    NoSuchLink,
+    /// The database is away.
+    Later,
+}
+
+/// Asks whether they want to.
+pub async fn ask(State(app): State<App>, Path(token): Path<String>) -> Page {
+    match Link::open(&app.ctx, &token).await {
+        Ok(Some(_)) => Page::Ask,
+        Ok(None) => Page::NoSuchLink,
+        Err(error) => later(&error),
+    }
+}
+
+/// Does it. Done before, it is done.
+pub async fn act(State(app): State<App>, Path(token): Path<String>) -> Page {
+    match Link::open(&app.ctx, &token).await {
+        Ok(Some(link)) => match link.follow(&app.ctx, &app.recorder).await {
+            Ok(()) => Page::Done,
+            Err(error) => later(&error),
+        },
+        Ok(None) => Page::NoSuchLink,
+        Err(error) => later(&error),
+    }
+}
+
+fn later(cause: &jobs::Error) -> Page {
+    tracing::error!(%cause, "Somebody could not unsubscribe, and was asked to try again");
+    Page::Later
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let (status, title, rest) = match self {
+            Page::Ask => (
+                StatusCode::OK,
+                "Unsubscribe?",
+                "<p>You will get no more of these emails.</p><form method=\"post\"><button name=\"List-Unsubscribe\" \
+                 value=\"One-Click\">Unsubscribe</button></form>",
+            ),
+            Page::Done => (StatusCode::OK, "Unsubscribed", "<p>You will get no more of these emails.</p>"),
+            Page::NoSuchLink => {
+                (StatusCode::NOT_FOUND, "No such link", "<p>Please use the link as it stands in the email.</p>")
+            }
+            Page::Later => (StatusCode::SERVICE_UNAVAILABLE, "Not now", "<p>Please try again in a few minutes.</p>"),
+        };
+        let page = format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
+             content=\"width=device-width\"><meta name=\"robots\" content=\"noindex\"><title>{title}</title>\
+             <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}}\
+             button{{font:inherit;padding:.5rem 1rem}}</style><h1>{title}</h1>{rest}</html>"
+        );
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
+        let headers = [
+            (header::CONTENT_SECURITY_POLICY, policy),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::REFERRER_POLICY, "no-referrer"),
+        ];
+        (status, headers, Html(page)).into_response()
+    }
+}
