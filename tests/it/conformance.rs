@@ -28,7 +28,10 @@ fn scripts() -> PathBuf {
 /// # Panics
 /// When it fails, with what it printed.
 async fn run(served: &Served, program: &str, args: &[&str]) -> Vec<String> {
-    ran(Launch::of(program).args(args).env("URL", &served.url).env("KEY", KEY), &format!("{program} {args:?}")).await
+    let launch = Launch::of(program).args(args).env("URL", &served.url).env("KEY", KEY);
+    // The fuzzer learns our scalars from a module beside the scripts.
+    let launch = launch.env("SCHEMATHESIS_HOOKS", "scalars").env("PYTHONPATH", scripts());
+    ran(launch, &format!("{program} {args:?}")).await
 }
 
 async fn ran(program: Launch, name: &str) -> Vec<String> {
