@@ -35,25 +35,25 @@ pub enum Node {
     Suppression(Suppression),
     /// A lead.
     Lead(Lead),
-    /// A delivery event, as the others below.
+    /// An event: Mailgun took an email.
     Accepted(Accepted),
-    /// One.
+    /// An event: it arrived.
     Delivered(Delivered),
-    /// One.
+    /// An event: it is tried again.
     Deferred(Deferred),
-    /// One.
+    /// An event: it came back.
     Bounced(Bounced),
-    /// One.
+    /// An event: it was opened.
     Opened(Opened),
-    /// One.
+    /// An event: a link in it was followed.
     Clicked(Clicked),
-    /// One.
+    /// An event: it was reported as spam.
     Complained(Complained),
-    /// One.
+    /// An event: its recipient opted out.
     Unsubscribed(Unsubscribed),
-    /// One.
+    /// An event: Mailgun refused it.
     Rejected(Rejected),
-    /// One.
+    /// An event: something that this version has no name for.
     Unknown(Unknown),
 }
 
