@@ -22,7 +22,9 @@ pub struct Model {
     pub text: Option<Vec<u8>>,
     /// A sealed list of [`Attachment`] in JSON, bytes in base64.
     pub attachments: Option<Vec<u8>>,
-    /// How many emails of `email_queue` still use it; the last one takes it along when it is cleaned.
+    /// Subject, bodies and headers are rendered for each recipient when its email is handed over.
+    pub template: bool,
+    /// How many emails of `email_queue`, campaigns and templates still use it; the last one takes it along.
     pub emails: i32,
     pub created_at: DateTime<Utc>,
 }

@@ -5,7 +5,8 @@
 //! emails wait), `idempotency_key`, `bulk_operation`, `cron_run`, `api_key`, `suppression` (from
 //! `suppression_fact`, counted in `suppression_tally`), `lead`, `delivery_event` (around it `event_clock`, `event_key`,
 //! `event_seal`, `webhook_token`, `quarantined_event`), `unsubscribe_key`, and
-//! what follows from events: `email_facts` and `campaign_metrics`.
+//! what follows from events: `email_facts` and `campaign_metrics`. A `campaign` has a content, perhaps from a `template`, and its
+//! `recipient`s.
 
 #![expect(missing_docs, reason = "a column's name says it; where it does not, it has a comment")]
 
@@ -15,6 +16,7 @@ pub mod api_scope;
 pub mod attempt;
 pub mod breaker;
 pub mod bulk_operation;
+pub mod campaign;
 pub mod campaign_metrics;
 pub mod clock;
 pub mod content;
@@ -34,6 +36,7 @@ pub mod lead;
 pub mod priority;
 pub mod quarantined_event;
 pub mod rate;
+pub mod recipient;
 pub mod scope;
 pub mod sealed;
 pub mod status;
@@ -41,6 +44,7 @@ pub mod suppression;
 pub mod suppression_fact;
 pub mod suppression_tally;
 pub mod tally;
+pub mod template;
 pub mod unsubscribe_key;
 pub mod webhook_token;
 

@@ -13,7 +13,7 @@ pub struct Model {
     pub lane: Priority,
     #[sea_orm(primary_key, auto_increment = false)]
     pub scope: i32,
-    /// A [`Status`], or [`CLEANED`].
+    /// A [`Status`], [`PENDING`] or [`CLEANED`].
     #[sea_orm(primary_key, auto_increment = false)]
     pub status: i16,
     #[sea_orm(primary_key, auto_increment = false)]
@@ -25,6 +25,9 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// Where recipients of campaigns are counted who have no email yet.
+pub const PENDING: i16 = 98;
 
 /// Where emails are counted that were cleaned away.
 pub const CLEANED: i16 = 99;

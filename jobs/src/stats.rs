@@ -24,6 +24,8 @@ pub use failures::{FailureGroup, failures};
 pub struct Ledger {
     /// By the number of the [`Status`].
     pub by_status: [i64; 13],
+    /// Recipients of campaigns who have no email yet.
+    pub pending: i64,
     /// Once here, cleaned away since.
     pub cleaned: i64,
 }
@@ -34,14 +36,14 @@ impl Ledger {
         self.by_status[status as usize]
     }
 
-    /// Every email that was ever accepted.
+    /// Every email that was ever accepted, and every recipient who is to have one.
     pub fn total(&self) -> i64 {
-        self.by_status.iter().sum::<i64>() + self.cleaned
+        self.pending + self.by_status.iter().sum::<i64>() + self.cleaned
     }
 
     /// Those whose end is still open.
-    pub fn pending(&self) -> i64 {
-        self.delayed() + self.waiting() + self.active()
+    pub fn open(&self) -> i64 {
+        self.pending + self.delayed() + self.waiting() + self.active()
     }
 
     /// The spec's "waiting": due now.
@@ -67,6 +69,8 @@ impl Ledger {
     fn add(&mut self, status: i16, n: i64) {
         if status == tally::CLEANED {
             self.cleaned += n;
+        } else if status == tally::PENDING {
+            self.pending += n;
         } else if let Some(count) = usize::try_from(status).ok().and_then(|i| self.by_status.get_mut(i)) {
             *count += n;
         }
@@ -137,6 +141,7 @@ pub async fn queue(ctx: &Context) -> Result<QueueStats> {
     let mut ledger = Ledger::default();
     for counts in &by_lane {
         counts.by_status.iter().zip(&mut ledger.by_status).for_each(|(n, sum)| *sum += n);
+        ledger.pending += counts.pending;
         ledger.cleaned += counts.cleaned;
     }
     let holds = Holds::load(db, now).await?;
@@ -261,11 +266,12 @@ mod tests {
             ledger.add(tally::column(status), 1 << status as i64);
         }
         ledger.add(tally::CLEANED, 1 << 20);
+        ledger.add(tally::PENDING, 1 << 21);
         let words = ledger.waiting() + ledger.delayed() + ledger.active() + ledger.completed();
         let ends = [Status::Failed, Status::Cancelled, Status::Suppressed, Status::Expired];
         let ends: i64 = ends.into_iter().map(|s| ledger.of(s)).sum();
-        assert_eq!(words + ends + (1 << 20), ledger.total());
-        assert_eq!(ledger.pending(), 0b1111);
+        assert_eq!(words + ends + (1 << 20) + (1 << 21), ledger.total());
+        assert_eq!(ledger.open(), (1 << 21) + 0b1111);
         assert_eq!(ledger.completed(), 0b1_1111_0000);
     }
 

@@ -17,6 +17,7 @@ mod m20261124_000007_standings;
 mod m20261124_000008_events;
 mod m20261124_000009_unsubscribe;
 mod m20261124_000011_suppressions;
+mod m20261124_000012_campaigns;
 
 /// The list, in order.
 pub struct Migrator;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000008_events::Migration),
             Box::new(m20261124_000009_unsubscribe::Migration),
             Box::new(m20261124_000011_suppressions::Migration),
+            Box::new(m20261124_000012_campaigns::Migration),
         ]
     }
 }

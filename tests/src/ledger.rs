@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jobs::Context;
 use jobs::store::rows;
 
-/// Every tally, summed over its shards, equals the rows it counts; and every FAILED row, and no other, stands in
-/// `email_failures`.
+/// Every tally, summed over its shards, equals the rows it counts: emails, and recipients who have none yet; and every FAILED
+/// row, and no other, stands in `email_failures`.
 ///
 /// # Panics
 /// When a number is off, naming lane, scope and status, or the database can't be asked.
@@ -19,9 +19,9 @@ pub async fn assert_ledger_equals_rows(ctx: &Context) {
         };
         found.iter().map(read).collect::<Result<BTreeMap<_, _>, _>>().expect("a row of numbers")
     };
-    let cleaned = entity::tally::CLEANED;
+    let pending = entity::tally::PENDING;
     let tallies = counts(format!(
-        "SELECT lane, scope, status, CAST(sum(n) AS bigint) AS n FROM email_tallies WHERE status <> {cleaned} \
+        "SELECT lane, scope, status, CAST(sum(n) AS bigint) AS n FROM email_tallies WHERE status < {pending} \
          GROUP BY lane, scope, status HAVING sum(n) <> 0"
     ));
     let queue = "SELECT lane, scope, status, count(*) AS n FROM email_queue GROUP BY lane, scope, status";
@@ -31,6 +31,13 @@ pub async fn assert_ledger_equals_rows(ctx: &Context) {
         queue,
         "the tallies (left) count other rows than there are (right): (lane, scope, status) → n"
     );
+    let waiting = counts(format!(
+        "SELECT lane, scope, status, CAST(sum(n) AS bigint) AS n FROM email_tallies WHERE status = {pending} \
+         GROUP BY lane, scope, status HAVING sum(n) <> 0"
+    ));
+    let recipients = "SELECT k.lane, k.scope, CAST(98 AS smallint) AS status, count(*) AS n FROM campaign_recipients r \
+         JOIN campaigns k ON k.id = r.campaign_id WHERE r.email_id IS NULL GROUP BY k.lane, k.scope";
+    assert_eq!(waiting.await, counts(recipients.to_owned()).await, "the pending tallies (left) are not the recipients (right)");
     let failures =
         "SELECT lane, scope, CAST(9 AS smallint) AS status, count(*) AS n FROM email_failures GROUP BY lane, scope";
     let failed: BTreeMap<_, _> = queue.into_iter().filter(|((_, _, status), _)| *status == 9).collect();

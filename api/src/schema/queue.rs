@@ -75,12 +75,12 @@ pub struct Breaker {
     probes: i32,
 }
 
-/// How many emails stand in each state. The states and `cleaned` add up to `total`, at every moment.
+/// How many emails stand in each state. The states, `pending` and `cleaned` add up to `total`, at every moment.
 #[derive(SimpleObject)]
 pub struct Ledger {
-    /// Every email that was ever accepted.
+    /// Every email that was ever accepted, and every recipient of a campaign who has none yet.
     total: i32,
-    /// Those whose end is still open: SCHEDULED, QUEUED, SENDING and UNCONFIRMED.
+    /// Recipients of campaigns who have no email yet.
     pending: i32,
     /// Cleaned away since.
     cleaned: i32,
@@ -157,7 +157,7 @@ impl From<stats::Ledger> for Ledger {
         let of = |status| int(ledger.of(status));
         Self {
             total: int(ledger.total()),
-            pending: int(ledger.pending()),
+            pending: int(ledger.pending),
             cleaned: int(ledger.cleaned),
             scheduled: of(Status::Scheduled),
             queued: of(Status::Queued),

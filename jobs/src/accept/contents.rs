@@ -48,6 +48,7 @@ impl Contents {
             html: mail.html.as_deref().map(|body| seal("html", body.as_bytes())),
             text: mail.text.as_deref().map(|body| seal("text", body.as_bytes())),
             attachments: attachments.as_deref().map(|list| seal("attachments", list)),
+            template: false,
             key_id: wrapped.key_id,
             wrapped_key: wrapped.wrapped,
             emails: 0,
@@ -71,8 +72,8 @@ pub(super) async fn insert(
     if used.is_empty() {
         return Ok(());
     }
-    let text = "INSERT INTO email_contents (id, key_id, wrapped_key, head, html, text, attachments, emails, created_at) \
-                SELECT v.id, v.key_id, v.wrapped_key, v.head, v.html, v.text, v.attachments, v.emails, v.created_at \
+    let text = "INSERT INTO email_contents (id, key_id, wrapped_key, head, html, text, attachments, template, emails, created_at) \
+                SELECT v.id, v.key_id, v.wrapped_key, v.head, v.html, v.text, v.attachments, v.template, v.emails, v.created_at \
                 FROM {rows} AS v WHERE true ON CONFLICT (id) DO UPDATE SET emails = email_contents.emails + excluded.emails";
     let all = || used.values().map(|(content, _)| content);
     let values = Rows::new()
@@ -83,6 +84,7 @@ pub(super) async fn insert(
         .bytes("html", all().map(|c| c.html.clone()))
         .bytes("text", all().map(|c| c.text.clone()))
         .bytes("attachments", all().map(|c| c.attachments.clone()))
+        .flag("template", all().map(|c| c.template))
         .int("emails", used.values().map(|(_, n)| *n))
         .time("created_at", all().map(|c| c.created_at));
     execute(tx, ctx.store.sql_rows(text, [], values)).await?;

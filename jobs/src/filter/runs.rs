@@ -125,7 +125,7 @@ impl Clauses {
 
     /// Which tallies are meant.
     fn tallied(&self, text: &mut Text<'_>) -> String {
-        let mut meant = format!("t.status <> {}", tally::CLEANED);
+        let mut meant = format!("t.status < {}", tally::PENDING);
         match self.lane {
             Some(lane) => meant += &format!(" AND t.lane = {}", text.bind(lane.to_value())),
             // The key begins with the lane.

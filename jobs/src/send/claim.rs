@@ -48,7 +48,7 @@ pub enum Claims {
 
 /// What a hand-over needs besides a [`Row`], of the email as `q` and its content as `c`.
 const MAIL: &str = "q.campaign_id, q.sender, q.recipient, q.recipient_key, q.cc, q.bcc, q.reply_to, q.test_mode, \
-     q.transactional, q.sandbox, c.id AS content_id, c.key_id, c.wrapped_key, c.head, c.html, c.text, c.attachments, c.emails, \
+     q.transactional, q.sandbox, c.id AS content_id, c.key_id, c.wrapped_key, c.head, c.html, c.text, c.attachments, c.template, c.emails, \
      c.created_at AS content_at";
 
 /// A row at the gate, with what the gate asks.
@@ -184,6 +184,7 @@ async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Res
                 html: row.try_get("", "html")?,
                 text: row.try_get("", "text")?,
                 attachments: row.try_get("", "attachments")?,
+                template: row.try_get("", "template")?,
                 emails: row.try_get("", "emails")?,
                 created_at: row.try_get("", "content_at")?,
             },

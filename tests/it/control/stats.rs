@@ -33,7 +33,7 @@ async fn the_stats_speak_the_specs_words_and_name_what_holds() {
         let stats = stats::queue(ctx).await.unwrap();
         let words = (stats.active, stats.waiting, stats.completed, stats.failed, stats.delayed, stats.unconfirmed);
         assert_eq!(words, (2, 5, 1, 1, 1, 1), "{backend:?}");
-        assert_eq!((stats.ledger.total(), stats.ledger.pending()), (10, 8));
+        assert_eq!((stats.ledger.total(), stats.ledger.open()), (10, 8));
         assert!(!stats.paused && stats.pauses.is_empty() && stats.breakers.is_empty());
         assert_eq!(stats.oldest_waiting_at, due[0]);
         assert_eq!(stats.lanes[2].oldest_due_at, due[1]);
