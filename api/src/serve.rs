@@ -77,6 +77,7 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
             }
         })
     });
+    warn_of_links(&setup);
     banner::print(&setup, at, sandbox.as_ref(), first_key.as_ref());
     let graphql = Graphql::new(app.clone(), setup.origins.clone(), setup.pace, life.soft.clone());
     let ended = answer(listener, &app, &graphql, &life, setup.timing.shutdown).await;
@@ -132,6 +133,7 @@ pub async fn work(setup: Setup) -> Result<(), Failure> {
     // This process answers nothing itself: the one that does is told.
     let sandbox = sandboxed::start(&setup, webhook::on_this_machine(&setup.public_url), &life).await?;
     let ctx = context(&setup, store).await?;
+    warn_of_links(&setup);
     let engine = start(&setup, &ctx, sandbox.as_ref(), true).await?;
     tracing::info!(slots = ctx.settings.slots, sandbox = ctx.settings.sandbox, "Working");
     life.soft.cancelled().await;
@@ -140,6 +142,14 @@ pub async fn work(setup: Setup) -> Result<(), Failure> {
         ctx.stop.cancel();
     };
     finish(&life, setup.timing.shutdown, ending).await
+}
+
+fn warn_of_links(setup: &Setup) {
+    if setup.has_open_links() {
+        tracing::warn!(
+            "PUBLIC_URL is not https: links to unsubscribe could be read on the way, and mailbox providers want https"
+        );
+    }
 }
 
 /// Brings the database up to date.
