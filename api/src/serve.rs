@@ -12,6 +12,7 @@ use entity::Clock;
 use entity::clock::chance;
 use jobs::live::emails::Emails;
 use jobs::live::events::Events;
+use jobs::log::MailgunLog;
 use jobs::mailer::{Mailgun, PostLimits};
 use jobs::{Context, Engine, Store};
 use secrecy::SecretString;
@@ -237,10 +238,12 @@ async fn start(
 ) -> Result<Engine, Failure> {
     let limits =
         PostLimits { post: ctx.timing.post, connect: ctx.timing.connect, idle: IDLE, slots: ctx.settings.slots };
-    let mailgun = match (&setup.mode, sandbox) {
-        (Mode::Live { base, key }, _) => Mailgun::new(base, key, limits)?,
-        (Mode::Sandbox { .. }, Some(running)) => Mailgun::new(&running.url, &running.key, limits)?,
+    let (base, key) = match (&setup.mode, sandbox) {
+        (Mode::Live { base, key }, _) => (base, key),
+        (Mode::Sandbox { .. }, Some(running)) => (&running.url, &running.key),
         (Mode::Sandbox { .. }, None) => unreachable!("a setup in sandbox mode has started its sandbox"),
     };
-    Ok(Engine::start(ctx.clone(), Arc::new(mailgun), setup.redis.clone(), works).await?)
+    let mailgun = Arc::new(Mailgun::new(base, key, limits)?);
+    let log = Arc::new(MailgunLog::new(base, key, limits)?);
+    Ok(Engine::start(ctx.clone(), mailgun, log, setup.redis.clone(), works).await?)
 }
