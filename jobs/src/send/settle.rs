@@ -130,6 +130,8 @@ impl Settle {
         let transport = ctx.settings.transport();
         let domain = domain_key(&claimed.sending_domain);
         match &report.verdict {
+            // Nobody was asked: it says nothing about the way to Mailgun.
+            Verdict::Fail { .. } if report.http_status.is_none() => {}
             Verdict::Sent { .. } | Verdict::Fail { .. } => self.answered(&[&transport, &domain]).await?,
             Verdict::Retry { why } => {
                 // The last try is not spent on a way that is closed; the breaker keeps what comes after.
