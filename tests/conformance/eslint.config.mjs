@@ -4,7 +4,7 @@ import graphql from "@graphql-eslint/eslint-plugin";
 /** Types that are part of another thing or a number about many, so that no id names one of them alone. */
 const VALUES = [
   "Attachment", "Attempt", "Breaker", "EmailContent", "EmailHeader", "Engagement", "FailureGroup", "Hold", "LaneStats", "Ledger",
-  "Pause", "QueueStats", "Retention", "SuppressionFact", "SuppressionState", "SuppressionStats", "TimelineEntry", "UserError",
+  "Pause", "QueueStats", "RenderedContent", "Retention", "SuppressionFact", "SuppressionState", "SuppressionStats", "TimelineEntry", "UserError",
   "Viewer",
 ];
 
