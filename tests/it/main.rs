@@ -28,5 +28,6 @@ mod redis;
 mod sandbox;
 mod send;
 mod suppressions;
+mod templates;
 mod usual;
 mod webhooks;
