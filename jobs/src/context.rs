@@ -82,6 +82,9 @@ pub struct Context {
     pub keyring: Keyring,
     pub scopes: Scopes,
     pub trouble: Trouble,
+    /// Contents that are rendered, compiled.
+    pub prepared: crate::render::Kept,
+    pub campaign_keys: crate::send::personal::Keys,
     pub unsubscribe: crate::unsubscribe::Key,
     pub foreign_ids: crate::reconcile::mark::ForeignIds,
     /// Which counters this process adds to ([`entity::tally`]).
@@ -112,6 +115,8 @@ impl Context {
             keyring,
             scopes: Scopes::default(),
             trouble: Trouble::default(),
+            prepared: crate::render::Kept::default(),
+            campaign_keys: crate::send::personal::Keys::default(),
             unsubscribe: crate::unsubscribe::Key::default(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),
             shard_of_process: (chance * 8.0) as i16,
