@@ -8,7 +8,7 @@ use jobs::accept::{Answer, Draft, TemplateContent};
 use jobs::filter::Order;
 use jobs::find::Page;
 use jobs::template::{self, Refusal};
-use sea_orm::{ActiveEnum, EntityTrait, PaginatorTrait};
+use sea_orm::{EntityTrait, PaginatorTrait};
 use serde_json::{Value as Json, json};
 use tests::app::{App, CALLER, Plan, accepted, letter};
 use tests::database::Backend;
