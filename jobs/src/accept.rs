@@ -24,6 +24,7 @@ use crate::filter::made_at;
 use crate::group::{Group, Manner};
 use contents::Contents;
 use fly::fly;
+pub(crate) use fly::insert_emails;
 
 /// For how long a caller waits for a database that is away, or for others' locks, before it is told so.
 const PATIENCE: Duration = Duration::from_secs(5);

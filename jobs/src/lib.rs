@@ -2,7 +2,7 @@
 //!
 //! `accept` takes it in, `feed` rings for it when it is due, `lane` carries the bell, `send` claims, hands over and settles;
 //! `event` reads what Mailgun reports and `record` keeps it, with what follows from it; `ledger` alone changes where an email
-//! stands. `hold` and `breaker` make it wait, `control` and `bulk` act on request, and
+//! stands. `hold` and `breaker` make it wait, `control` and `bulk` act on request, `campaign` makes emails of recipients, and
 //! `engine` starts and stops it all.
 
 #![expect(missing_docs, reason = "a field's name says it; where it does not, it has a comment")]
@@ -12,6 +12,7 @@ pub mod backoff;
 mod batch;
 pub mod breaker;
 pub mod bulk;
+pub mod campaign;
 pub mod clean;
 mod context;
 pub mod control;

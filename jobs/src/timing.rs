@@ -31,6 +31,8 @@ pub struct Timing {
     pub snooze: Duration,
     /// How often expired leases, deadlines and resends are looked for.
     pub watch: Duration,
+    /// How often campaigns are looked for whose recipients are to become emails.
+    pub expand: Duration,
     /// How often the clock is aligned with the database's.
     pub align: Duration,
     /// How long a stopping process may finish what is open.
@@ -53,6 +55,7 @@ impl Default for Timing {
             probe_most: Duration::from_secs(60),
             snooze: Duration::from_secs(5),
             watch: Duration::from_secs(1),
+            expand: Duration::from_secs(1),
             align: Duration::from_secs(30),
             shutdown: Duration::from_secs(25),
         }
@@ -77,6 +80,7 @@ impl Timing {
             probe_most: whole.probe_most / n,
             snooze: whole.snooze / n,
             watch: whole.watch / n,
+            expand: whole.expand / n,
             align: whole.align / n,
             shutdown: whole.shutdown,
         }

@@ -385,12 +385,17 @@ fn is_media_type(text: &str) -> bool {
         && essence.trim().split_once('/').is_some_and(|(kind, sub)| restricted(kind) && restricted(sub))
 }
 
+/// The two domains are equal, or one is the other's parent or child.
+pub fn is_related(a: &str, b: &str) -> bool {
+    let below = |a: &str, b: &str| a.strip_suffix(b).is_some_and(|rest| rest.ends_with('.'));
+    a == b || below(a, b) || below(b, a)
+}
+
 /// The sending domain of a From domain: the longest entry that equals it, or is its parent or child; else the first.
 pub fn sending_domain<'a>(from: &str, domains: &'a [String]) -> &'a str {
-    let related = |a: &str, b: &str| a == b || a.strip_suffix(b).is_some_and(|rest| rest.ends_with('.'));
     domains
         .iter()
-        .filter(|domain| related(from, domain) || related(domain, from))
+        .filter(|domain| is_related(from, domain))
         // The first of the longest: `max_by_key` would take the last.
         .rev()
         .max_by_key(|domain| domain.len())

@@ -22,6 +22,7 @@ fn facts() -> Facts {
         max_age: TimeDelta::days(3),
         suppressed: None,
         pause_ended: None,
+        campaign_cancelled: false,
     }
 }
 
@@ -77,6 +78,7 @@ fn causes() -> Vec<(&'static str, Cause)> {
         ("claim", Cause::Claim { until: later, omitted: None }),
         ("suppress", Cause::Suppress { why: why() }),
         ("wrong mode", Cause::WrongMode { why: "words" }),
+        ("campaign cancelled", Cause::CampaignCancelled),
         ("deadline over", Cause::DeadlineOver),
         ("sent", report(2, Handed::Sent { provider_id: "id".into() })),
         ("sent, old claim", report(1, Handed::Sent { provider_id: "id".into() })),

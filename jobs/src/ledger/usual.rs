@@ -18,7 +18,7 @@ use crate::metric;
 use crate::rows::Rows;
 use crate::store::rows;
 
-/// Claims those of `ids` that are due and that no hold, breaker, suppression, deadline or copy asks a closer look of. The
+/// Claims those of `ids` that are due and that no hold, breaker, suppression, deadline, cancelled campaign or copy asks a closer look of. The
 /// rows come with `columns` besides [`COLUMNS`], of the email as `q` and its content as `c`.
 ///
 /// # Errors
@@ -36,6 +36,7 @@ pub async fn claim(
            AND q.sandbox = $2 AND (q.deliver_by IS NULL OR q.deliver_by > $1) AND q.cc IS NULL AND q.bcc IS NULL \
            AND NOT EXISTS (SELECT 1 FROM email_holds h WHERE h.until IS NULL OR h.until > $1) \
            AND NOT EXISTS (SELECT 1 FROM email_breakers b WHERE b.open) \
+           AND NOT EXISTS (SELECT 1 FROM campaigns k WHERE k.id = q.campaign_id AND k.cancelled_at IS NOT NULL) \
            AND NOT EXISTS (SELECT 1 FROM email_suppression_list s \
              WHERE s.target IN (q.recipient_key, substring(q.recipient_key from '[^@]*$')) AND s.lifted_at IS NULL \
              AND (s.expires_at IS NULL OR s.expires_at > $1) AND (NOT s.sandbox OR $2)) \

@@ -56,6 +56,7 @@ struct Candidate {
     claimed: Claimed,
     copies: Vec<(String, bool, Mailbox)>,
     sandbox: bool,
+    campaign_cancelled: bool,
 }
 
 /// Claims those of `ids` that are due, free to go and not held by another worker.
@@ -138,7 +139,8 @@ async fn lock(
     let text = format!(
         "SELECT {}, {MAIL}, \
          (EXISTS (SELECT 1 FROM email_holds h WHERE h.until IS NULL OR h.until > $1) \
-          OR EXISTS (SELECT 1 FROM email_breakers b WHERE b.open)) AS any_hold \
+          OR EXISTS (SELECT 1 FROM email_breakers b WHERE b.open)) AS any_hold, \
+         EXISTS (SELECT 1 FROM campaigns k WHERE k.id = q.campaign_id AND k.cancelled_at IS NOT NULL) AS campaign_cancelled \
          FROM email_queue q JOIN email_contents c ON c.id = q.content_id \
          WHERE q.id {{ids}} AND q.status = $2 AND q.due_at <= $1 ORDER BY q.id {lock}",
         ledger::COLUMNS
@@ -149,7 +151,8 @@ async fn lock(
     let mut any_hold = false;
     for row in rows(tx, asked).await? {
         any_hold = row.try_get("", "any_hold")?;
-        candidates.push(read(tx, ctx, &row).await?);
+        let campaign_cancelled = row.try_get("", "campaign_cancelled")?;
+        candidates.push(Candidate { campaign_cancelled, ..read(tx, ctx, &row).await? });
     }
     Ok((candidates, any_hold))
 }
@@ -164,6 +167,7 @@ async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Res
     Ok(Candidate {
         copies,
         sandbox: row.try_get("", "sandbox")?,
+        campaign_cancelled: false,
         claimed: Claimed {
             row: whole,
             sending_domain: scope.domain.clone(),
@@ -226,6 +230,9 @@ async fn gate(
             "it was accepted for Mailgun, and emails go to the sandbox now"
         };
         return Ok(Some(Cause::WrongMode { why }));
+    }
+    if candidate.campaign_cancelled {
+        return Ok(Some(Cause::CampaignCancelled));
     }
     if let Some(why) = list.blocks(&candidate.claimed.recipient_key, candidate.claimed.transactional) {
         return Ok(Some(Cause::Suppress { why }));

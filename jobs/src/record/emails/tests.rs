@@ -183,6 +183,7 @@ fn run(history: &[Happens]) -> End {
         max_age: TimeDelta::days(300),
         suppressed: None,
         pause_ended: None,
+        campaign_cancelled: false,
     };
     let known = Known {
         recipient: OWN.into(),
