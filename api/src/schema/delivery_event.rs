@@ -18,13 +18,14 @@ use entity::suppression::BounceType;
 use entity::{EmailAddress, email_facts};
 use jobs::find::events::Event;
 
+use super::campaign::{self, Campaign};
 use super::count::int;
 use super::email::Email;
 use super::fault::Fault;
 use super::loader::Emails;
 use super::mask::{Recipient, Words};
 use super::node::Kind;
-pub use list::{DeliveryEventQueries, EventTotals, of_email};
+pub use list::{DeliveryEventQueries, EventTotals, of_campaign, of_email};
 pub use live::DeliveryEventSubscriptions;
 
 /// Something that Mailgun reported. Events are recorded once each and never change places.
@@ -43,7 +44,12 @@ pub use live::DeliveryEventSubscriptions;
         ty = "Option<Result<Email, Fault>>",
         desc = "The email it is about; null where it is none of ours, or cleaned away."
     ),
-    field(name = "campaign_id", ty = "Option<ID>", desc = "The campaign of that email."),
+    field(name = "campaign_id", ty = "Option<ID>", desc = "The campaign of that email, also where it is only a name."),
+    field(
+        name = "campaign",
+        ty = "Option<Result<Campaign, Fault>>",
+        desc = "The campaign of that email; null where it is none, or only a name."
+    ),
     field(name = "copy", ty = "bool", desc = "It is about a recipient of a copy (cc, bcc)."),
     field(name = "occurred_at", ty = "DateTime<Utc>", desc = "When it happened, by Mailgun's clock."),
     field(name = "recorded_at", ty = "DateTime<Utc>", desc = "When it was recorded here."),
@@ -110,9 +116,14 @@ macro_rules! kind_of_event {
                 self.0.email(ctx).await.transpose()
             }
 
-            /// The campaign of that email.
+            /// The campaign of that email, also where it is only a name.
             pub async fn campaign_id(&self) -> Option<ID> {
                 self.0.row.campaign_id.map(|id| Kind::Campaign.id(id))
+            }
+
+            /// The campaign of that email; null where it is none, or only a name.
+            pub async fn campaign(&self, ctx: &Context<'_>) -> Option<Result<Campaign, Fault>> {
+                campaign::by_id(ctx, self.0.row.campaign_id?).await.transpose()
             }
 
             /// It is about a recipient of a copy (cc, bcc).

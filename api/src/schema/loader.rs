@@ -18,7 +18,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::fault::Fault;
-use super::{lead, suppression};
+use super::{campaign, lead, suppression};
 
 /// Emails by id.
 pub struct Emails(Arc<Context>);
@@ -56,6 +56,8 @@ where
         .data(loader(suppression::Entries(ctx.clone())))
         .data(loader(suppression::Blocking(ctx.clone())))
         .data(loader(lead::Leads(ctx.clone())))
+        .data(loader(campaign::Campaigns(ctx.clone())))
+        .data(loader(campaign::Counted(ctx.clone())))
 }
 
 fn loader<L>(loads: L) -> DataLoader<L, NoCache> {

@@ -68,11 +68,11 @@ pub enum ContentInput {
 #[derive(Debug, InputObject)]
 pub struct InlineContentInput {
     /// The subject.
-    subject: String,
+    pub subject: String,
     /// The HTML body.
-    html: Option<String>,
+    pub html: Option<String>,
     /// The text body.
-    text: Option<String>,
+    pub text: Option<String>,
 }
 
 /// A file that goes with an email.
@@ -90,9 +90,9 @@ pub struct AttachmentInput {
 #[derive(Debug, InputObject)]
 pub struct TrackingInput {
     /// That it is opened, by an image in the HTML.
-    opens: Option<bool>,
+    pub opens: Option<bool>,
     /// Which links are clicked, by rewriting them.
-    clicks: Option<bool>,
+    pub clicks: Option<bool>,
 }
 
 impl SendEmailInput {
