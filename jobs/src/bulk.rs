@@ -178,6 +178,7 @@ pub(crate) async fn work_on(ctx: &Context, ids: &[Uuid], end: Instant) -> Result
         let operation = turn(ctx, *id, end).await?;
         let one = progress_of(ctx, &operation).await?;
         sum.done += one.done;
+        sum.asked += one.asked;
         sum.remaining += one.remaining;
         sum.remaining_is_capped |= one.remaining_is_capped;
         sum.operation = sum.operation.or(one.operation);

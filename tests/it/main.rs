@@ -10,6 +10,7 @@ macro_rules! on_both {
 }
 
 mod api;
+mod campaigns;
 mod conformance;
 mod control;
 mod database;

@@ -1,5 +1,8 @@
 //! A new campaign: checked as an email would be, so that what a person can mend is found before anybody is added.
 
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, SubsecRound, Utc};
 use entity::campaign::{self, Model};
 use entity::sealed::DataKey;
@@ -180,6 +183,3 @@ impl Draft {
         if complaints.is_empty() { Ok((mail, parts)) } else { Err(complaints) }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -28,7 +28,8 @@ pub async fn launch(ctx: &Context, id: Uuid, send_at: Option<DateTime<Utc>>) -> 
     let send_at = match send_at {
         Some(at) if at > launched_at + FURTHEST => return Ok(Err(Refusal::SendAt("is more than two years away"))),
         Some(at) if at < launched_at - PAST_IS_NOW => return Ok(Err(Refusal::SendAt("is in the past"))),
-        Some(at) => at.max(launched_at),
+        // As exactly as both databases keep it.
+        Some(at) => at.trunc_subsecs(3).max(launched_at),
         None => launched_at,
     };
     match repeat(|| store(ctx, id, launched_at, send_at)).await? {
