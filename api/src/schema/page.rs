@@ -45,6 +45,8 @@ pub enum List {
     Leads = 5,
     /// Templates by their ids, which is the order they were made in.
     Templates = 6,
+    /// Campaigns by their ids, which is the order they were created in.
+    Campaigns = 7,
 }
 
 /// What the order of a list goes by, as a cursor has it.

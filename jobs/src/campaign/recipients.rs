@@ -136,7 +136,10 @@ fn check(
 
 impl NewRecipient {
     /// Its mailbox, and its variables as JSON.
-    fn check(&self) -> Result<(Mailbox, Option<String>), Vec<Complaint>> {
+    ///
+    /// # Errors
+    /// Everything there is to mend.
+    pub fn check(&self) -> Result<(Mailbox, Option<String>), Vec<Complaint>> {
         let mut complaints = Vec::new();
         let mut complain =
             |field: &str, message: String| complaints.push(Complaint { path: vec![field.to_owned()], message });

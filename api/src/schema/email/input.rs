@@ -101,9 +101,9 @@ pub struct AttachmentInput {
 #[derive(Debug, InputObject)]
 pub struct TrackingInput {
     /// That it is opened, by an image in the HTML.
-    opens: Option<bool>,
+    pub opens: Option<bool>,
     /// Which links are clicked, by rewriting them.
-    clicks: Option<bool>,
+    pub clicks: Option<bool>,
 }
 
 impl SendEmailInput {
