@@ -237,7 +237,7 @@ async fn of_cancelled_campaigns(tx: &DatabaseTransaction, store: &Store, ids: &[
 fn may_leave_unsent(cause: &Cause) -> bool {
     match cause {
         Cause::Settle(report) => !matches!(report.handed, Handed::Sent { .. } | Handed::Failed { .. }),
-        Cause::Resend | Cause::Resolve { .. } | Cause::Retry => true,
+        Cause::Resend | Cause::Absent { .. } | Cause::Resolve { .. } | Cause::Retry => true,
         Cause::Due
         | Cause::Claim { .. }
         | Cause::Suppress { .. }
@@ -245,6 +245,7 @@ fn may_leave_unsent(cause: &Cause) -> bool {
         | Cause::CampaignCancelled
         | Cause::DeadlineOver
         | Cause::LeaseOver
+        | Cause::Look { .. }
         | Cause::Cancel
         | Cause::Reschedule { .. }
         | Cause::Report(_) => false,
