@@ -22,6 +22,7 @@ mod page;
 mod queue;
 mod refusal;
 mod suppression;
+mod template;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -50,6 +51,7 @@ pub struct Query(
     key::KeyQueries,
     suppression::SuppressionQueries,
     lead::LeadQueries,
+    template::TemplateQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -62,6 +64,7 @@ pub struct Mutation(
     queue::QueueMutations,
     key::KeyMutations,
     suppression::SuppressionMutations,
+    template::TemplateMutations,
 );
 
 /// What may be followed.

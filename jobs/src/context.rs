@@ -87,6 +87,9 @@ pub struct Context {
     pub trouble: Trouble,
     /// Wakes the executor of campaigns, where one runs in this process; others look by themselves.
     pub executor: tokio::sync::Notify,
+    /// Contents that are rendered, compiled.
+    pub prepared: crate::render::Kept,
+    pub campaign_keys: crate::send::personal::Keys,
     pub unsubscribe: crate::unsubscribe::Key,
     pub foreign_ids: crate::reconcile::mark::ForeignIds,
     /// Which counters this process adds to ([`entity::tally`]).
@@ -118,6 +121,8 @@ impl Context {
             scopes: Scopes::default(),
             trouble: Trouble::default(),
             executor: tokio::sync::Notify::new(),
+            prepared: crate::render::Kept::default(),
+            campaign_keys: crate::send::personal::Keys::default(),
             unsubscribe: crate::unsubscribe::Key::default(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),
             shard_of_process: (chance * 8.0) as i16,

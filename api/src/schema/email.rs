@@ -35,6 +35,7 @@ pub use bulk::BulkMutations;
 use content::EmailContent;
 pub use control::ControlMutations;
 pub use filter::{DateTimeRange, EmailFilter};
+pub use input::InlineContentInput;
 pub use list::{EmailQueries, OrderDirection};
 pub use live::EmailSubscriptions;
 pub use send::SendMutations;

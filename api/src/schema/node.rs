@@ -18,6 +18,7 @@ use super::key::ApiKey;
 use super::lead::{self, Lead, Leads};
 use super::loader::{Emails, Events};
 use super::suppression::{Entries, Suppression};
+use super::template::{self, Template, Templates};
 use crate::auth::keys;
 
 /// As many things as one call may ask for.
@@ -35,6 +36,8 @@ pub enum Node {
     Suppression(Suppression),
     /// A lead.
     Lead(Lead),
+    /// A template.
+    Template(Template),
     /// An event: Mailgun took an email.
     Accepted(Accepted),
     /// An event: it arrived.
@@ -89,6 +92,8 @@ pub enum Kind {
     DeliveryEvent,
     /// An entry of the suppression list.
     Suppression,
+    /// A template.
+    Template,
 }
 
 impl Kind {
@@ -100,6 +105,7 @@ impl Kind {
             Kind::ApiKey => "api-key",
             Kind::DeliveryEvent => "delivery-event",
             Kind::Suppression => "suppression",
+            Kind::Template => "template",
         }
     }
 
@@ -149,14 +155,17 @@ impl NodeQueries {
         let entries = entries.load_many(ids.iter().filter_map(|id| Kind::Suppression.read(id))).await?;
         let leads = ctx.data_opt::<DataLoader<Leads>>().ok_or(Fault::Unattended)?;
         let leads = leads.load_many(ids.iter().filter_map(|id| Kind::Lead.read(id))).await?;
+        let templates = ctx.data_opt::<DataLoader<Templates>>().ok_or(Fault::Unattended)?;
+        let templates = templates.load_many(ids.iter().filter_map(|id| Kind::Template.read(id))).await?;
         let node = |id: &ID| {
             let key = || keys.get(&Kind::ApiKey.read(id)?).cloned();
             let event = || Some(DeliveryEvent::from(events.get(&Kind::DeliveryEvent.read(id)?)?.clone()).into());
             let entry =
                 || entries.get(&Kind::Suppression.read(id)?).cloned().map(Suppression::new).map(Node::Suppression);
             let lead = || leads.get(&Kind::Lead.read(id)?).cloned().map(Lead::new).map(Node::Lead);
+            let template = || templates.get(&Kind::Template.read(id)?).cloned().map(Template::new).map(Node::Template);
             let email = || emails.get(&Kind::Email.read(id)?).cloned().map(email);
-            email().or_else(event).or_else(entry).or_else(lead).or_else(key)
+            email().or_else(event).or_else(entry).or_else(lead).or_else(template).or_else(key)
         };
         Ok(ids.iter().map(node).collect())
     }
@@ -189,6 +198,9 @@ async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
     }
     if let Some(id) = Kind::Lead.read(id) {
         return Ok(lead::by_id(ctx, id).await?.map(Node::Lead));
+    }
+    if let Some(id) = Kind::Template.read(id) {
+        return Ok(template::by_id(ctx, id).await?.map(Node::Template));
     }
     let Some(id) = Kind::Email.read(id) else { return Ok(None) };
     Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))
