@@ -28,6 +28,10 @@ pub struct Model {
     pub last_error: Option<String>,
     /// When Mailgun last answered a hand-over with a Message-Id that is not ours.
     pub foreign_id_at: Option<DateTime<Utc>>,
+    /// When an event of an email that was handed over with others first bore the Message-Id that we gave that one.
+    pub batch_id_at: Option<DateTime<Utc>>,
+    /// When such an event bore another one.
+    pub batch_foreign_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 pub use lease::Lease;
@@ -25,6 +26,38 @@ pub use mailgun::{Mailgun, MailgunError, PostLimits};
 pub trait Mailer: Send + Sync + 'static {
     /// Hands `mail` over once, unless `lease` is too short for it, and says what came of it.
     fn post<'a>(&'a self, mail: &'a Mail, lease: Lease) -> BoxFuture<'a, Answer>;
+
+    /// The same for many recipients in one call. The answer is about all of them.
+    fn post_batch<'a>(&'a self, batch: &'a Batch, lease: Lease) -> BoxFuture<'a, Answer>;
+}
+
+/// What many recipients get in one call, each alone ("Batch Sending" in Mailgun's manual). Its texts hold placeholders such as
+/// `%recipient.v0%`.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// What is the same for all; who it is for and its Message-Id are each recipient's own.
+    pub mail: Mail,
+    /// 1,000 at most, no address twice.
+    pub addressees: Vec<Addressee>,
+}
+
+/// One recipient of a [`Batch`].
+#[derive(Clone)]
+pub struct Addressee {
+    /// The email's id.
+    pub email_id: Uuid,
+    /// The recipient, ready for the header.
+    pub to: String,
+    /// The bare address, as it stands in `to`.
+    pub address: String,
+    /// What stands for the placeholders `%recipient.name%`, besides those of the email's ids.
+    pub variables: Map<String, Json>,
+}
+
+impl fmt::Debug for Addressee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Addressee").field("email_id", &self.email_id).finish_non_exhaustive()
+    }
 }
 
 /// Everything that one POST needs. Addresses and header values are ready to stand in a header.

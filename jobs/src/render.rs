@@ -6,11 +6,13 @@
 
 mod kept;
 mod link;
+pub mod placeholder;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::OnceLock;
 
 use entity::address::Mailbox;
 use entity::content::Head;
@@ -20,6 +22,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::accept::draft::{MOST_BODY, MOST_HEADERS, MOST_SUBJECT};
 pub use kept::{Kept, Prepared};
+use placeholder::Placeheld;
 
 /// What one part may cost: an instruction or 64 bytes written cost 1. Two thirds of it write the largest body there may be.
 const FUEL: u64 = 50_000;
@@ -121,6 +124,7 @@ pub struct Template {
     environment: Environment<'static>,
     /// As it was written, `{{ … }}` and all: what it is compiled from, and what another engine's placeholders could be made of.
     pub source: Said,
+    placeheld: OnceLock<Option<Placeheld>>,
 }
 
 impl Template {
@@ -143,7 +147,7 @@ impl Template {
             let why = format!("a link begins with {scheme}: and only http, https, mailto and tel may");
             flaws.push(Flaw { part: Part::Html, line, why });
         }
-        if flaws.is_empty() { Ok(Self { environment, source }) } else { Err(flaws) }
+        if flaws.is_empty() { Ok(Self { environment, source, placeheld: OnceLock::new() }) } else { Err(flaws) }
     }
 
     /// The variables it uses, by their full names and in their order; not those of `recipient`.
@@ -161,20 +165,37 @@ impl Template {
     ///
     /// # Errors
     /// The first thing that is in the way.
-    pub fn render(&self, mut variables: Map<String, Json>, recipient: Option<&Mailbox>) -> Result<Said, RenderError> {
-        if let Some(recipient) = recipient {
-            let name = recipient.name.as_deref();
-            let told = serde_json::json!({ "address": recipient.address.to_string(), "name": name });
-            variables.insert(RECIPIENT.to_owned(), told);
-        }
-        variables.values_mut().for_each(drop_nulls);
-        variables.retain(|_, value| !value.is_null());
-        let values = Value::from(Serde(&variables));
+    pub fn render(&self, variables: Map<String, Json>, recipient: Option<&Mailbox>) -> Result<Said, RenderError> {
+        self.render_values(&values(variables, recipient))
+    }
+
+    /// The same, and what stands for each of the placeholders of [`Template::placeheld`]; `None` where they would not say the
+    /// same.
+    ///
+    /// # Errors
+    /// Those of [`Template::render`].
+    pub fn render_apart(
+        &self,
+        variables: Map<String, Json>,
+        recipient: Option<&Mailbox>,
+    ) -> Result<(Said, Option<Vec<String>>), RenderError> {
+        let values = values(variables, recipient);
+        let said = self.render_values(&values)?;
+        let apart = self.placeheld().and_then(|placeheld| placeheld.values(&values, &said));
+        Ok((said, apart))
+    }
+
+    /// What it says with Mailgun's placeholders, where those can say it.
+    pub fn placeheld(&self) -> Option<&Placeheld> {
+        self.placeheld.get_or_init(|| Placeheld::of(&self.source)).as_ref()
+    }
+
+    fn render_values(&self, values: &Value) -> Result<Said, RenderError> {
         let rendered: Vec<String> = self
             .source
             .parts()
             .enumerate()
-            .map(|(i, (part, _))| self.render_part(&name(i, &part), part, &values))
+            .map(|(i, (part, _))| self.render_part(&name(i, &part), part, values))
             .collect::<Result<_, _>>()?;
         let mut rendered = rendered.into_iter();
         let said = Said {
@@ -190,9 +211,25 @@ impl Template {
     fn render_part(&self, name: &str, part: Part, values: &Value) -> Result<String, RenderError> {
         let rendered = self.environment.get_template(name).and_then(|template| template.render(values));
         // PostgreSQL keeps no NUL in a text, and no reader shows one.
-        let rendered = rendered.map(|text| if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text });
+        let rendered = rendered.map(without_nul);
         rendered.map_err(|error| explained(part, &error))
     }
+}
+
+fn without_nul(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text }
+}
+
+/// What a template is rendered with.
+fn values(mut variables: Map<String, Json>, recipient: Option<&Mailbox>) -> Value {
+    if let Some(recipient) = recipient {
+        let name = recipient.name.as_deref();
+        let told = serde_json::json!({ "address": recipient.address.to_string(), "name": name });
+        variables.insert(RECIPIENT.to_owned(), told);
+    }
+    variables.values_mut().for_each(drop_nulls);
+    variables.retain(|_, value| !value.is_null());
+    Value::from(Serde(&variables))
 }
 
 /// Where the environment keeps a part.
@@ -208,7 +245,7 @@ const HTML: &str = "html";
 fn strict() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|name| if name == HTML { AutoEscape::Html } else { AutoEscape::None });
+    environment.set_auto_escape_callback(|name| if name.starts_with(HTML) { AutoEscape::Html } else { AutoEscape::None });
     environment.set_formatter(write);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(DEEPEST);

@@ -1,6 +1,7 @@
 //! Sending: a process's slots, one POST each. A slot is taken before an email is claimed and given back only when the outcome
 //! is stored, so a process never has more emails under way than slots, and a killed one leaves no more than that in doubt.
 
+mod batch;
 pub mod claim;
 mod hand_over;
 pub mod personal;
@@ -32,6 +33,8 @@ pub struct Sender {
     ctx: Arc<Context>,
     mailer: Arc<dyn Mailer>,
     settle: Settle,
+    /// Contents that go to one recipient at a time for now.
+    singly: Arc<batch::Singly>,
     tasks: TaskTracker,
 }
 
@@ -41,6 +44,7 @@ impl Sender {
         let sender = Self {
             room: Room::new(ctx.settings.slots),
             settle: Settle::start(ctx.clone()),
+            singly: Arc::default(),
             tasks: TaskTracker::new(),
             mailer,
             ctx,
@@ -86,15 +90,23 @@ impl Sender {
         let ids: Vec<Uuid> = picked.iter().map(|(id, _)| *id).collect();
         let claimed = self.claim(&ids).await;
         let mut slots: std::collections::HashMap<Uuid, Slot> = picked.into_iter().collect();
-        for email in claimed {
-            let Some(slot) = slots.remove(&email.row.id) else { continue };
+        for batch in self.gather(claimed).await {
+            // One call takes one slot, however many it is for.
+            let Some(slot) = batch.first().and_then(|email| slots.remove(&email.row.id)) else { continue };
             let sender = self.clone();
             self.tasks.spawn(async move {
-                let report = hand_over::hand_over(&sender.ctx, &*sender.mailer, &email, lease).await;
-                sender.settle.report(&email, report).await;
+                match batch.as_slice() {
+                    [email] => sender.hand_over(email, lease).await,
+                    _ => sender.hand_over_all(batch, lease).await,
+                }
                 drop(slot);
             });
         }
+    }
+
+    async fn hand_over(&self, email: &Claimed, lease: Lease) {
+        let report = hand_over::hand_over(&self.ctx, &*self.mailer, email, lease).await;
+        self.settle.report(email, report).await;
     }
 
     /// Claims together; when the database refuses that for good, one by one, so that an email it can't take keeps nobody

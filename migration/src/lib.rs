@@ -19,6 +19,7 @@ mod m20261124_000009_unsubscribe;
 mod m20261124_000011_suppressions;
 mod m20261124_000012_campaigns;
 mod m20261124_000013_reconcile;
+mod m20261124_000014_batches;
 
 /// The list, in order.
 pub struct Migrator;
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000011_suppressions::Migration),
             Box::new(m20261124_000012_campaigns::Migration),
             Box::new(m20261124_000013_reconcile::Migration),
+            Box::new(m20261124_000014_batches::Migration),
         ]
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use memchr::memmem;
 
-use super::{Attachment, Mail};
+use serde_json::{Map, Value as Json};
+
+use super::{Addressee, Attachment, Batch, Mail, message_id};
 
 /// A request body, not yet joined, and its Content-Type.
 pub(super) struct Form {
@@ -18,26 +20,55 @@ type Field<'a> = (Cow<'static, str>, Cow<'a, str>);
 
 /// Mailgun takes urlencoded forms where there is no file; they are smaller and cheaper for both ends.
 pub(super) fn form(mail: &Mail) -> Form {
-    let fields = fields(mail);
+    let own = Own { to: vec![&mail.to], message_id: mail.message_id(), email_id: mail.email_id.to_string() };
+    let fields = fields(mail, own);
     if mail.attachments.is_empty() { urlencoded(&fields) } else { multipart(mail, &fields) }
+}
+
+/// One call for many: what is each one's own stands in `recipient-variables`, by address.
+pub(super) fn batch_form(batch: &Batch) -> Form {
+    let own = Own {
+        to: batch.addressees.iter().map(|one| one.to.as_str()).collect(),
+        message_id: "%recipient.message_id%".to_owned(),
+        email_id: "%recipient.email_id%".to_owned(),
+    };
+    let mut fields = fields(&batch.mail, own);
+    let variables = batch.addressees.iter().map(|one| (one.address.clone(), variables(one, &batch.mail.sending_domain)));
+    let variables = Json::Object(variables.collect());
+    fields.push(("recipient-variables".into(), variables.to_string().into()));
+    urlencoded(&fields)
+}
+
+fn variables(one: &Addressee, sending_domain: &str) -> Json {
+    let mut variables: Map<String, Json> = one.variables.clone();
+    variables.insert("email_id".to_owned(), one.email_id.to_string().into());
+    variables.insert("message_id".to_owned(), message_id(one.email_id, sending_domain).into());
+    variables.into()
+}
+
+/// What is each recipient's own, or Mailgun's placeholder for it.
+struct Own<'a> {
+    to: Vec<&'a str>,
+    message_id: String,
+    email_id: String,
 }
 
 /// The form's fields in their order (the messages API's reference has the names).
 ///
 /// Bodies go as they are. Everything that becomes a header of the email goes on one line: accepting an email refuses line
 /// breaks in such places, and here they could do no harm either.
-fn fields(mail: &Mail) -> Vec<Field<'_>> {
+fn fields<'a>(mail: &'a Mail, own: Own<'_>) -> Vec<Field<'a>> {
     let mut fields: Vec<Field<'_>> = Vec::with_capacity(16 + mail.headers.len());
     let mut line = |name: &'static str, value: &'_ str| fields.push((name.into(), one_line(value).into_owned().into()));
     line("from", &mail.from);
-    line("to", &mail.to);
+    own.to.iter().for_each(|to| line("to", to));
     mail.cc.iter().for_each(|copy| line("cc", copy));
     mail.bcc.iter().for_each(|copy| line("bcc", copy));
     line("subject", &mail.subject);
     for (name, value) in [("text", &mail.text), ("html", &mail.html)] {
         fields.extend(value.as_deref().map(|body| (name.into(), body.into())));
     }
-    fields.push(("h:Message-Id".into(), format!("<{}>", one_line(&mail.message_id())).into()));
+    fields.push(("h:Message-Id".into(), format!("<{}>", one_line(&own.message_id)).into()));
     fields.extend(mail.reply_to.as_deref().map(|value| ("h:Reply-To".into(), one_line(value))));
     let ours = |name: &str| mail.unsubscribe.is_some() && name.eq_ignore_ascii_case("List-Unsubscribe-Post");
     fields.extend(mail.headers.iter().filter(|(name, _)| !ours(name)).filter_map(own_header));
@@ -48,7 +79,7 @@ fn fields(mail: &Mail) -> Vec<Field<'_>> {
         // the domain's setting.
         fields.push(("o:tracking-unsubscribe".into(), "no".into()));
     }
-    fields.push(("v:email-id".into(), mail.email_id.to_string().into()));
+    fields.push(("v:email-id".into(), own.email_id.into()));
     fields.extend(mail.campaign_id.map(|id| ("v:campaign-id".into(), id.to_string().into())));
     fields.extend(mail.tags.iter().map(|tag| ("o:tag".into(), one_line(tag))));
     if let Some(tracking) = mail.tracking {

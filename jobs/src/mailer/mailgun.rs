@@ -10,8 +10,8 @@ use secrecy::SecretString;
 
 use super::access::{Access, words};
 use super::body::{GuardedBody, Progress};
-use super::form::form;
-use super::{Answer, Lease, Mail, Mailer, RetryHint};
+use super::form::{Form, batch_form, form};
+use super::{Answer, Batch, Lease, Mail, Mailer, RetryHint};
 
 /// How much of an answer is read.
 const BODY_MAX: usize = 16 * 1024;
@@ -76,16 +76,16 @@ impl Mailgun {
         self.access.url(&["v3", domain, "messages"])
     }
 
-    async fn hand_over(&self, mail: &Mail, lease: Lease) -> Answer {
+    async fn hand_over(&self, domain: &str, form: impl FnOnce() -> Form, lease: Lease) -> Answer {
         if !lease.still_good() {
             return Answer::NotHandedOver;
         }
-        let form = form(mail);
+        let form = form();
         let (body, handle) = GuardedBody::new(form.pieces, lease);
         let request = self
             .access
             .client
-            .post(self.url(&mail.sending_domain))
+            .post(self.url(domain))
             .header(AUTHORIZATION, self.access.authorization.clone())
             .header(CONTENT_TYPE, form.content_type)
             .body(reqwest::Body::wrap(body));
@@ -107,7 +107,11 @@ impl Mailgun {
 
 impl Mailer for Mailgun {
     fn post<'a>(&'a self, mail: &'a Mail, lease: Lease) -> BoxFuture<'a, Answer> {
-        self.hand_over(mail, lease).boxed()
+        self.hand_over(&mail.sending_domain, || form(mail), lease).boxed()
+    }
+
+    fn post_batch<'a>(&'a self, batch: &'a Batch, lease: Lease) -> BoxFuture<'a, Answer> {
+        self.hand_over(&batch.mail.sending_domain, || batch_form(batch), lease).boxed()
     }
 }
 

@@ -2,6 +2,7 @@
 //! goes on waiting; what it lets pass is SENDING, with a fence and a lease.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use entity::address::Mailbox;
@@ -33,7 +34,7 @@ pub struct Claimed {
     pub reply_to: Option<String>,
     pub test_mode: bool,
     pub transactional: bool,
-    pub content: content::Model,
+    pub content: Arc<content::Model>,
     /// Of a content that is rendered, where the campaign has variables for the recipient.
     pub personal: Option<Personal>,
     /// It goes ahead to see whether the way is open again.
@@ -51,13 +52,19 @@ pub enum Claims {
 
 /// What a hand-over needs besides a [`Row`], of the email as `q`, its content as `c` and its recipient as `r`.
 const MAIL: &str = "q.campaign_id, q.sender, q.recipient, q.recipient_key, q.cc, q.bcc, q.reply_to, q.test_mode, \
-     q.transactional, q.sandbox, c.id AS content_id, c.key_id, c.wrapped_key, c.head, c.html, c.text, c.attachments, c.template, c.emails, \
-     c.created_at AS content_at, r.id AS recipient_id, r.variables";
+     q.transactional, q.sandbox, r.id AS recipient_id, r.variables";
+
+/// The content, where it is not known already.
+const CONTENT: &str = "c.id AS content_id, c.key_id, c.wrapped_key, c.head, c.html, c.text, c.attachments, c.template, c.emails, \
+     c.created_at AS content_at";
 
 /// Where they are. The recipient is looked for only where the content is rendered: no row is found by a NULL.
 const MAIL_TABLES: &str = "JOIN email_contents c ON c.id = q.content_id \
      LEFT JOIN campaign_recipients r ON r.campaign_id = CASE WHEN c.template THEN q.campaign_id END \
      AND r.address_key = q.recipient_key AND r.email_id = q.id";
+
+/// A content that all emails of a claim have.
+pub(super) type Shared<'a> = Option<&'a Arc<content::Model>>;
 
 /// A row at the gate, with what the gate asks.
 struct Candidate {
@@ -73,24 +80,39 @@ struct Candidate {
 /// The database's own: then nothing is claimed.
 pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Claims> {
     let tx = ctx.store.begin().await?;
+    let passed = claim_in(&tx, ctx, ids, None).await?;
+    Ok(commit(tx, passed).await)
+}
+
+/// The commit, and what is known of it.
+pub(super) async fn commit(tx: DatabaseTransaction, passed: Vec<Claimed>) -> Claims {
+    match tx.commit().await {
+        Ok(()) => Claims::Stored(passed),
+        Err(error) => Claims::Doubtful(passed, error),
+    }
+}
+
+/// The same within a transaction. Emails that share a content that is known already come without another copy of it.
+pub(super) async fn claim_in(tx: &DatabaseTransaction, ctx: &Context, ids: &[Uuid], shared: Shared<'_>) -> Result<Vec<Claimed>> {
     let facts = ctx.facts();
     // To the microsecond, as it will be read back.
     let until = (facts.now + ctx.timing.lease).trunc_subsecs(6);
     let mut passed = Vec::with_capacity(ids.len());
     if ctx.store.dialect() == Dialect::Postgres {
-        for row in usual::claim(&tx, ctx, facts.now, until, ids, MAIL, MAIL_TABLES).await? {
-            passed.push(read(&tx, ctx, &row).await?.claimed);
+        for row in usual::claim(tx, ctx, facts.now, until, ids, &columns(shared), MAIL_TABLES).await? {
+            passed.push(read(tx, ctx, &row, shared).await?.claimed);
         }
     }
     if passed.len() < ids.len() {
         let usual: HashSet<Uuid> = passed.iter().map(|claimed| claimed.row.id).collect();
         let rest: Vec<Uuid> = ids.iter().copied().filter(|id| !usual.contains(id)).collect();
-        passed.extend(look_closer(&tx, ctx, &facts, until, &rest).await?);
+        passed.extend(look_closer(tx, ctx, &facts, until, &rest, shared).await?);
     }
-    Ok(match tx.commit().await {
-        Ok(()) => Claims::Stored(passed),
-        Err(error) => Claims::Doubtful(passed, error),
-    })
+    Ok(passed)
+}
+
+fn columns(shared: Shared<'_>) -> String {
+    if shared.is_some() { MAIL.to_owned() } else { format!("{MAIL}, {CONTENT}") }
 }
 
 /// The gate, one email after the other.
@@ -100,8 +122,9 @@ async fn look_closer(
     facts: &Facts,
     until: DateTime<Utc>,
     ids: &[Uuid],
+    shared: Shared<'_>,
 ) -> Result<Vec<Claimed>> {
-    let (candidates, any_hold) = lock(tx, ctx, facts.now, ids).await?;
+    let (candidates, any_hold) = lock(tx, ctx, facts.now, ids, shared).await?;
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
@@ -139,19 +162,21 @@ async fn lock(
     ctx: &Context,
     now: DateTime<Utc>,
     ids: &[Uuid],
+    shared: Shared<'_>,
 ) -> Result<(Vec<Candidate>, bool)> {
     let lock = match ctx.store.dialect() {
         Dialect::Postgres => "FOR UPDATE OF q SKIP LOCKED",
         Dialect::Sqlite => "",
     };
     let text = format!(
-        "SELECT {}, {MAIL}, \
+        "SELECT {}, {}, \
          (EXISTS (SELECT 1 FROM email_holds h WHERE h.until IS NULL OR h.until > $1) \
           OR EXISTS (SELECT 1 FROM email_breakers b WHERE b.open)) AS any_hold, \
          EXISTS (SELECT 1 FROM campaigns k WHERE k.id = q.campaign_id AND k.cancelled_at IS NOT NULL) AS campaign_cancelled \
          FROM email_queue q {MAIL_TABLES} \
          WHERE q.id {{ids}} AND q.status = $2 AND q.due_at <= $1 ORDER BY q.id {lock}",
-        ledger::COLUMNS
+        ledger::COLUMNS,
+        columns(shared)
     );
     let values = [Value::from(now), Value::from(Status::Queued.to_value())];
     let asked = ctx.store.sql_ids(&text, values, ids.iter().copied());
@@ -160,12 +185,12 @@ async fn lock(
     for row in rows(tx, asked).await? {
         any_hold = row.try_get("", "any_hold")?;
         let campaign_cancelled = row.try_get("", "campaign_cancelled")?;
-        candidates.push(Candidate { campaign_cancelled, ..read(tx, ctx, &row).await? });
+        candidates.push(Candidate { campaign_cancelled, ..read(tx, ctx, &row, shared).await? });
     }
     Ok((candidates, any_hold))
 }
 
-async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Result<Candidate> {
+async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult, shared: Shared<'_>) -> Result<Candidate> {
     let whole = ledger::read_row(row)?;
     let scope = ctx.scopes.get(tx, &ctx.store, whole.scope).await?;
     let text = |name: &str| row.try_get::<Option<String>>("", name);
@@ -188,21 +213,28 @@ async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Res
             reply_to: text("reply_to")?,
             test_mode: row.try_get("", "test_mode")?,
             transactional: row.try_get("", "transactional")?,
-            content: content::Model {
-                id: row.try_get("", "content_id")?,
-                key_id: row.try_get("", "key_id")?,
-                wrapped_key: row.try_get("", "wrapped_key")?,
-                head: row.try_get("", "head")?,
-                html: row.try_get("", "html")?,
-                text: row.try_get("", "text")?,
-                attachments: row.try_get("", "attachments")?,
-                template: row.try_get("", "template")?,
-                emails: row.try_get("", "emails")?,
-                created_at: row.try_get("", "content_at")?,
+            content: match shared {
+                Some(known) => known.clone(),
+                None => Arc::new(content_of(row)?),
             },
             personal: personal(row)?,
             probe: false,
         },
+    })
+}
+
+fn content_of(row: &QueryResult) -> Result<content::Model> {
+    Ok(content::Model {
+        id: row.try_get("", "content_id")?,
+        key_id: row.try_get("", "key_id")?,
+        wrapped_key: row.try_get("", "wrapped_key")?,
+        head: row.try_get("", "head")?,
+        html: row.try_get("", "html")?,
+        text: row.try_get("", "text")?,
+        attachments: row.try_get("", "attachments")?,
+        template: row.try_get("", "template")?,
+        emails: row.try_get("", "emails")?,
+        created_at: row.try_get("", "content_at")?,
     })
 }
 

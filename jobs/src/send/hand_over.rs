@@ -20,7 +20,7 @@ use crate::verdict::{Verdict, verdict};
 const LONGEST_DELIVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Accepted while PUBLIC_URL was set, and handed over where it is not.
-const NO_LINK: &str = "PUBLIC_URL is not set where it was to be handed over, so that nobody could unsubscribe from it";
+pub(super) const NO_LINK: &str = "PUBLIC_URL is not set where it was to be handed over, so that nobody could unsubscribe from it";
 
 /// How a hand-over ended.
 #[derive(Clone, Debug)]
@@ -56,13 +56,13 @@ pub async fn hand_over(ctx: &Context, mailer: &dyn Mailer, claimed: &Claimed, le
     Report { verdict, http_status, started_at, finished_at }
 }
 
-fn judge(ctx: &Context, answer: Answer) -> (Verdict, Option<u16>) {
+pub(super) fn judge(ctx: &Context, answer: Answer) -> (Verdict, Option<u16>) {
     (verdict(&answer, ctx.clock.now(), entity::clock::chance()), answer.http_status())
 }
 
 /// Where the recipient of campaign mail unsubscribes, as far as the sender does not say it: `None` where nobody could follow
 /// the link.
-async fn unsubscribe(ctx: &Context, claimed: &Claimed, head: &Head) -> Result<Option<Option<String>>> {
+pub(super) async fn unsubscribe(ctx: &Context, claimed: &Claimed, head: &Head) -> Result<Option<Option<String>>> {
     let own = head.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("List-Unsubscribe"));
     if claimed.campaign.is_none() || claimed.transactional || own {
         return Ok(Some(None));
@@ -77,12 +77,23 @@ async fn unsubscribe(ctx: &Context, claimed: &Claimed, head: &Head) -> Result<Op
 ///
 /// The inner error says why there is nothing to hand over: nobody could unsubscribe from it, or it can't be rendered.
 async fn mail(ctx: &Context, claimed: &Claimed) -> Result<Result<Mail, String>> {
-    let content = &claimed.content;
     let (head, said) = match said(ctx, claimed).await? {
         Ok(said) => said,
         Err(why) => return Ok(Err(why)),
     };
     let Some(unsubscribe) = unsubscribe(ctx, claimed, &head).await? else { return Ok(Err(NO_LINK.into())) };
+    Ok(Ok(dressed(ctx, claimed, head, said, unsubscribe)?))
+}
+
+/// What it says, with all that goes along.
+pub(super) fn dressed(
+    ctx: &Context,
+    claimed: &Claimed,
+    head: Head,
+    said: Said,
+    unsubscribe: Option<String>,
+) -> Result<Mail> {
+    let content = &claimed.content;
     let attachments = match &content.attachments {
         Some(sealed) => {
             attachments(&content::key(ctx, content)?.open(stored::TABLE, content.id, "attachments", sealed)?)?
@@ -94,7 +105,7 @@ async fn mail(ctx: &Context, claimed: &Claimed) -> Result<Result<Mail, String>> 
         (opens, clicks) => Some(Tracking { opens: opens.unwrap_or(true), clicks: clicks.unwrap_or(true) }),
     };
     let left = claimed.row.deliver_by.and_then(|end| (end - ctx.clock.now()).to_std().ok());
-    Ok(Ok(Mail {
+    Ok(Mail {
         email_id: claimed.row.id,
         campaign_id: claimed.campaign,
         sending_domain: claimed.sending_domain.clone(),
@@ -113,7 +124,7 @@ async fn mail(ctx: &Context, claimed: &Claimed) -> Result<Result<Mail, String>> 
         test_mode: claimed.test_mode,
         deliver_within: left.filter(|left| *left < LONGEST_DELIVERY),
         attachments,
-    }))
+    })
 }
 
 /// What the email says to this recipient, and the rest of its content's head.

@@ -33,6 +33,14 @@ enum Settled {
     Else(Box<Result<Moved, Refusal>>),
 }
 
+/// Whom an answer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Alone,
+    /// One of a batch.
+    Together,
+}
+
 /// Settling, as a group commit with one flight: several would only queue on the same counters.
 #[derive(Clone)]
 pub struct Settle {
@@ -55,8 +63,24 @@ impl Settle {
     }
 
     async fn store(&self, claimed: &Claimed, report: Report, doubtful_lease: Option<DateTime<Utc>>) {
+        let handed = self.follow(claimed, &report, Told::Alone).await;
+        self.keep(claimed, &report, handed, doubtful_lease).await;
+    }
+
+    /// The same for emails that went in one call: what follows from its answer follows once.
+    pub async fn report_all(&self, batch: &[Claimed], report: &Report) {
+        // Whoever has tried most often speaks for all.
+        let Some(speaker) = batch.iter().max_by_key(|claimed| claimed.row.attempts) else { return };
+        self.follow(speaker, report, Told::Together).await;
+        let kept = batch.iter().map(|claimed| {
+            let handed = handed_of(&self.ctx, claimed, &report.verdict);
+            self.keep(claimed, report, handed, None)
+        });
+        futures::future::join_all(kept).await;
+    }
+
+    async fn keep(&self, claimed: &Claimed, report: &Report, handed: Handed, doubtful_lease: Option<DateTime<Utc>>) {
         let id = claimed.row.id;
-        let handed = self.follow(claimed, &report).await;
         count(claimed, &handed);
         let settlement = Settlement {
             fence: claimed.row.fence,
@@ -115,8 +139,8 @@ impl Settle {
 
     /// Lets holds and breakers follow from the verdict before the email waits again. Trouble with the database here is no
     /// reason to lose the outcome: the next email will find the same.
-    async fn follow(&self, claimed: &Claimed, report: &Report) -> Handed {
-        match self.try_follow(claimed, report).await {
+    async fn follow(&self, claimed: &Claimed, report: &Report, told: Told) -> Handed {
+        match self.try_follow(claimed, report, told).await {
             Ok(handed) => handed,
             Err(error) => {
                 tracing::warn!(email.id = %claimed.row.id, cause = %error, "A hold or breaker could not be stored");
@@ -125,14 +149,15 @@ impl Settle {
         }
     }
 
-    async fn try_follow(&self, claimed: &Claimed, report: &Report) -> Result<Handed> {
+    async fn try_follow(&self, claimed: &Claimed, report: &Report, told: Told) -> Result<Handed> {
         let ctx = &self.ctx;
         let id = claimed.row.id;
         let transport = ctx.settings.transport();
         let domain = domain_key(&claimed.sending_domain);
         match &report.verdict {
             Verdict::Sent { provider_id } => {
-                if *provider_id != message_id(id, &claimed.sending_domain) {
+                // The id of a batch is nobody's own.
+                if told == Told::Alone && *provider_id != message_id(id, &claimed.sending_domain) {
                     ctx.foreign_ids.note(ctx, &claimed.sending_domain).await?;
                 }
                 self.answered(&[&transport, &domain]).await?;
@@ -161,7 +186,7 @@ impl Settle {
             Verdict::Account { key: BreakerKey::Domain, why } => {
                 self.answered(&[&transport]).await?;
                 // Others passed since it was refused for its domain: the refusal is its own.
-                if !claimed.probe && refused_before(ctx, id).await? {
+                if told == Told::Alone && !claimed.probe && refused_before(ctx, id).await? {
                     return Ok(Handed::Failed { why: why.clone() });
                 }
                 breaker::failed(ctx, &domain, why, true, id).await?;
