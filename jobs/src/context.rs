@@ -92,6 +92,7 @@ pub struct Context {
     pub executor: tokio::sync::Notify,
     pub unsubscribe: crate::unsubscribe::Key,
     pub foreign_ids: crate::reconcile::mark::ForeignIds,
+    pub batch_ids: crate::reconcile::mark::BatchIds,
     /// Which counters this process adds to ([`entity::tally`]).
     pub shard_of_process: i16,
     /// Cancelled when the process is to take nothing new.
@@ -125,6 +126,7 @@ impl Context {
             executor: tokio::sync::Notify::new(),
             unsubscribe: crate::unsubscribe::Key::default(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),
+            batch_ids: crate::reconcile::mark::BatchIds::default(),
             shard_of_process: (chance * 8.0) as i16,
             stop,
             abandon: CancellationToken::new(),

@@ -98,7 +98,8 @@ async fn ask(desk: &Desk, group: &Group) -> Result<()> {
     let Some(query) = query(group, asked_at, &ctx.timing) else { return Ok(()) };
     let (found, reading) = scan(desk, group, &query).await?;
     let foreign_ids = mark::has_foreign_ids(ctx, &group.domain).await?;
-    let look = Look { asked_at, reading, foreign_ids };
+    let batch_ids = mark::keeps_batch_ids(ctx, &group.domain).await?;
+    let look = Look { asked_at, reading, foreign_ids, batch_ids };
     let mut moves = Vec::with_capacity(group.emails.len());
     let mut held: BTreeMap<&'static str, usize> = BTreeMap::new();
     for email in &group.emails {

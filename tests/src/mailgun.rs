@@ -1,6 +1,7 @@
 //! A scripted Mailgun on a local port: takes messages as Mailgun's HTTP API does, remembers what it accepted, and answers
 //! as the test says. It runs on a thread of its own, so a busy test never slows it, and costs little enough to measure against.
 
+mod batch;
 mod form;
 mod log;
 mod script;

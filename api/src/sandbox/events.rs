@@ -156,7 +156,8 @@ fn page(mailgun: &Mailgun, domain: &str, asked: &Asked, headers: &HeaderMap) -> 
         (asked.span, asked.start, asked.limit.clamp(1, MOST)),
         |message| {
             message.domain.eq_ignore_ascii_case(domain)
-                && ids.iter().all(|id| message.message_id.trim_matches(['<', '>']) == *id)
+                && (message.recipient_variables.is_some()
+                    || ids.iter().all(|id| message.message_id.trim_matches(['<', '>']) == *id))
         },
         |event| filters.iter().all(|(field, wanted)| wanted.holds(&|word| field.holds(event, word))),
     );

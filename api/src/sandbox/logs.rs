@@ -81,7 +81,7 @@ impl Condition {
         let values: Vec<&str> = match self.attribute.as_str() {
             "domain" => vec![&message.domain],
             "event" => vec![event.name()],
-            "message_id" | "message-id" => vec![id],
+            "message_id" | "message-id" => vec![id.as_str()],
             "recipient" => vec![event.recipient()],
             "recipient_domain" | "recipient-domain" => vec![recipient_domain],
             "from" => vec![&message.from],

@@ -227,7 +227,7 @@ pub(super) fn parse_date(text: &str) -> Option<DateTime<Utc>> {
     })
 }
 
-fn is_message_id(id: &str) -> bool {
+pub(super) fn is_message_id(id: &str) -> bool {
     id.strip_prefix('<').and_then(|id| id.strip_suffix('>')).and_then(|id| id.split_once('@')).is_some_and(
         |(unique, domain)| {
             let is_atom = |part: &str| {

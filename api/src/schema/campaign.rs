@@ -136,6 +136,11 @@ impl Campaign {
         self.campaign.row.test_mode
     }
 
+    /// Up to 1,000 of its recipients go to Mailgun in one call.
+    async fn batch(&self) -> bool {
+        self.campaign.row.batch
+    }
+
     /// It was created for the sandbox: nothing of it is ever delivered.
     async fn sandbox(&self) -> bool {
         self.campaign.row.sandbox

@@ -143,6 +143,41 @@ pub(crate) async fn has_foreign_ids(ctx: &Context, domain: &str) -> Result<bool>
     Ok(mark.and_then(|mark| mark.foreign_id_at).is_some_and(|at| at >= since))
 }
 
+/// Whether Mailgun keeps our Message-Ids where it takes many emails in one call: an event of one of them has borne its own, and
+/// none has borne another not long ago.
+pub(crate) async fn keeps_batch_ids(ctx: &Context, domain: &str) -> Result<bool> {
+    let mark = reconcile_mark::Entity::find_by_id(domain).one(ctx.store.write()).await?;
+    let since = ctx.clock.now() - FOREIGN_FOR;
+    Ok(mark.is_some_and(|mark| mark.batch_id_at.is_some() && mark.batch_foreign_at.is_none_or(|at| at < since)))
+}
+
+/// What this process has noted of domains and their batches: once is enough.
+#[derive(Default)]
+pub struct BatchIds(Mutex<HashSet<(String, bool)>>);
+
+impl BatchIds {
+    /// Notes that an event of an email that was handed over in a batch bears its own Message-Id, or another.
+    ///
+    /// # Errors
+    /// The database's own; then the next such event notes it.
+    pub(crate) async fn note(&self, ctx: &Context, domain: &str, own: bool) -> Result<()> {
+        let key = (domain.to_owned(), own);
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
+            return Ok(());
+        }
+        ensure(ctx, &[domain.to_owned()]).await?;
+        let column = if own { "batch_id_at" } else { "batch_foreign_at" };
+        let text = format!("UPDATE email_reconcile_marks SET {column} = $1 WHERE domain = $2");
+        let values = [Value::from(ctx.clock.now()), Value::from(domain)];
+        execute(ctx.store.write(), ctx.store.sql(text, values)).await?;
+        if !own {
+            tracing::error!(domain, "Mailgun gives emails of a batch other Message-Ids than ours");
+        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        Ok(())
+    }
+}
+
 /// Domains that this process has noted to have other Message-Ids than ours: once is enough.
 #[derive(Default)]
 pub struct ForeignIds(Mutex<HashSet<String>>);

@@ -1,6 +1,6 @@
 //! The emails that events are about: locked, with what is known of them, and moved.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::{delivery_event, email_facts, suppression_fact};
@@ -14,6 +14,7 @@ use crate::batch::Batch;
 use crate::error::Result;
 use crate::event::{Consequence, Event, consequence};
 use crate::ledger::{self, Cause, Move, Row, Shard};
+use crate::mailer::message_id;
 use crate::metric::Counts;
 use crate::rows::Rows;
 use crate::store::rows;
@@ -26,6 +27,8 @@ pub struct Emails {
     moves: Vec<Move>,
     counts: Counts,
     pub suppressions: Vec<suppression_fact::Model>,
+    /// Of domains: whether an event of an email that went in a batch bears its own Message-Id.
+    pub batch_ids: BTreeSet<(String, bool)>,
 }
 
 /// What never changes of an email, and the facts beside its status.
@@ -34,6 +37,7 @@ struct Known {
     campaign: Option<Uuid>,
     scope: i32,
     sandbox: bool,
+    batched: bool,
     facts: email_facts::Model,
     /// Events added to the facts.
     changed: bool,
@@ -51,7 +55,7 @@ impl Emails {
             return Ok(emails);
         }
         let text = format!(
-            "SELECT {}, q.recipient_key, q.campaign_id, q.sandbox FROM email_queue q WHERE q.id {{ids}} ORDER BY q.id {}",
+            "SELECT {}, q.recipient_key, q.campaign_id, q.sandbox, q.batched FROM email_queue q WHERE q.id {{ids}} ORDER BY q.id {}",
             ledger::COLUMNS,
             ctx.store.for_update()
         );
@@ -62,6 +66,7 @@ impl Emails {
                 campaign: row.try_get("", "campaign_id")?,
                 scope: email.scope,
                 sandbox: row.try_get("", "sandbox")?,
+                batched: row.try_get("", "batched")?,
                 facts: email_facts::Model::none(email.id),
                 changed: false,
             };
@@ -96,6 +101,7 @@ impl Emails {
     pub fn hear(&mut self, sandbox: bool, id: Uuid, event: &Event, about: &About, now: DateTime<Utc>) {
         self.suppressions.extend(self.suppression(sandbox, id, event, about, now));
         let Some(email) = about.email else { return };
+        self.batch_ids.extend(self.batch_id(email, event));
         let Some(known) = self.known.get_mut(&email) else { return };
         let report = if about.copy {
             facts::of_copy(event)
@@ -106,6 +112,19 @@ impl Emails {
             Some(report)
         };
         self.moves.extend(report.map(|report| Move { email, cause: Cause::Report(report) }));
+    }
+
+    /// Whether Mailgun kept an email's own Message-Id, where that says something about batches: one that went alone in the end
+    /// was answered with it.
+    fn batch_id(&self, email: Uuid, event: &Event) -> Option<(String, bool)> {
+        let (known, row) = (self.known.get(&email)?, self.rows.get(&email)?);
+        let own = message_id(email, &event.domain);
+        let kept = *event.message_id.as_ref()? == own;
+        let in_batch = match &row.provider_id {
+            Some(answered) => *answered != own,
+            None => !kept,
+        };
+        (known.batched && in_batch && !event.domain.is_empty()).then(|| (event.domain.clone(), kept))
     }
 
     /// What an event means for the address it is about: also where the email is not ours.

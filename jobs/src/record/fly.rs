@@ -1,7 +1,7 @@
 //! The one transaction in which a group of reports is recorded: what is new among them, what follows from it, and last the
 //! numbered rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use entity::delivery_event::Source;
@@ -38,8 +38,13 @@ pub(super) async fn fly(
     let new = keys::claim(&tx, &ctx, &unanswered(&answers)).await?;
     let fresh: Vec<&Arc<Member>> = kept.iter().filter(|member| new.contains(&member.id)).copied().collect();
     confirm(&tx, &ctx, &members).await?;
-    let last = take_effect(&tx, &ctx, &fresh).await?;
+    let (last, batch_ids) = take_effect(&tx, &ctx, &fresh).await?;
     tx.commit().await?;
+    for (domain, own) in batch_ids {
+        if let Err(error) = ctx.batch_ids.note(&ctx, &domain, own).await {
+            tracing::warn!(domain, cause = %error, "Whose Message-Id an email of a batch bears could not be noted");
+        }
+    }
     kept.iter().for_each(|member| member.raw.seal.is_stored());
     let first = last - fresh.len() as i64 + 1;
     let seqs: HashMap<Uuid, i64> = fresh.iter().map(|member| member.id).zip(first..).collect();
@@ -55,10 +60,15 @@ pub(super) async fn fly(
     Ok(answers)
 }
 
-/// Lets new events have their effect, and numbers them. Answers the last number; 0 where there are none.
-async fn take_effect(tx: &DatabaseTransaction, ctx: &Context, fresh: &[&Arc<Member>]) -> Result<i64> {
+/// Lets new events have their effect, and numbers them. Answers the last number (0 where there are none), and what is to be
+/// noted of batches.
+async fn take_effect(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    fresh: &[&Arc<Member>],
+) -> Result<(i64, BTreeSet<(String, bool)>)> {
     if fresh.is_empty() {
-        return Ok(0);
+        return Ok((0, BTreeSet::new()));
     }
     let now = ctx.clock.now();
     let mut emails = Emails::lock(tx, ctx, fresh.iter().filter_map(|member| member.event.email)).await?;
@@ -70,8 +80,9 @@ async fn take_effect(tx: &DatabaseTransaction, ctx: &Context, fresh: &[&Arc<Memb
         rows.push(events::row(member.id, member.source, &member.event, about, now, seal, raw));
     }
     suppress::facts::record(tx, ctx, &emails.suppressions).await?;
+    let batch_ids = std::mem::take(&mut emails.batch_ids);
     emails.store(tx, ctx).await?;
-    events::store(tx, ctx, &rows).await
+    Ok((events::store(tx, ctx, &rows).await?, batch_ids))
 }
 
 /// Keeps what may have no effect, once.

@@ -54,7 +54,7 @@ fn claim(ctx: &Context) -> TimeDelta {
 
 async fn read(ctx: &Context, now: DateTime<Utc>) -> Result<Vec<Doubtful>> {
     // The outcome of the claim in doubt says since when.
-    let text = "SELECT q.id, q.fence, q.scope, q.attempts, q.on_unconfirmed, q.cancel_requested, q.resolve_at, \
+    let text = "SELECT q.id, q.fence, q.scope, q.attempts, q.on_unconfirmed, q.cancel_requested, q.resolve_at, q.batched, \
                 q.first_try_at, a.finished_at AS since FROM (SELECT d.id FROM email_queue d WHERE d.resolve_at <= $1 \
                 AND d.status = $2 AND d.sandbox = $3 ORDER BY d.resolve_at LIMIT $4) f JOIN email_queue q ON q.id = f.id \
                 LEFT JOIN email_attempts a ON a.email_id = q.id AND a.fence = q.fence ORDER BY q.id";
@@ -84,6 +84,7 @@ async fn doubtful(ctx: &Context, row: &QueryResult) -> Result<Doubtful> {
         cancel: row.try_get("", "cancel_requested")?,
         since,
         first_try: first_try.unwrap_or(since).min(since),
+        batched: row.try_get("", "batched")?,
     };
     let domain = scope.domain.clone();
     Ok(Doubtful { id: row.try_get("", "id")?, fence: row.try_get("", "fence")?, domain, doubt, resolve_at })

@@ -21,6 +21,8 @@ pub struct Doubt {
     pub since: DateTime<Utc>,
     /// When it was first handed over: since then its Message-Id may stand in the log.
     pub first_try: DateTime<Utc>,
+    /// It was handed over together with others.
+    pub batched: bool,
 }
 
 /// A look into the log in which an email was not found.
@@ -31,6 +33,8 @@ pub struct Look {
     pub reading: Reading,
     /// Mailgun answered hand-overs of this domain with other Message-Ids than ours.
     pub foreign_ids: bool,
+    /// Mailgun has kept the Message-Ids of emails of this domain that went in batches.
+    pub batch_ids: bool,
 }
 
 /// How a reading of the log went.
@@ -66,6 +70,7 @@ pub enum Why {
     TooShort,
     NotAllowed,
     ForeignIds,
+    BatchIds,
 }
 
 impl Why {
@@ -77,6 +82,7 @@ impl Why {
             Why::TooShort => "log_too_short",
             Why::NotAllowed => "log_not_allowed",
             Why::ForeignIds => "foreign_ids",
+            Why::BatchIds => "batch_ids",
         }
     }
 
@@ -90,6 +96,10 @@ impl Why {
             Why::ForeignIds => {
                 "Mailgun gave emails of this domain other Message-Ids, so that its log proves nothing: only resolveEmail can \
                  decide"
+            }
+            Why::BatchIds => {
+                "it went in a batch, and no event of this domain shows yet that Mailgun keeps the Message-Ids of a batch: only \
+                 resolveEmail can decide for now"
             }
         }
     }
@@ -124,6 +134,7 @@ pub fn step(doubt: &Doubt, look: &Look, timing: &Timing) -> Step {
         Reading::TooShort => Step::Hold { why: Why::TooShort, again: None },
         Reading::Whole | Reading::Broken if too_old => Step::Hold { why: Why::TooShort, again: None },
         Reading::Broken => Step::Hold { why: Why::Broken, again: Some(again) },
+        Reading::Whole if doubt.batched && !look.batch_ids => Step::Hold { why: Why::BatchIds, again: Some(again) },
         Reading::Whole if doubt.policy == Policy::Hold && !doubt.cancel => Step::Hold { why: Why::Policy, again: None },
         Reading::Whole => Step::Absent,
     }
@@ -151,11 +162,11 @@ mod tests {
 
     /// In doubt since second 0, handed over 20 s before.
     fn doubt(policy: Policy) -> Doubt {
-        Doubt { policy, cancel: false, since: at(0), first_try: at(-20) }
+        Doubt { policy, cancel: false, since: at(0), first_try: at(-20), batched: false }
     }
 
     fn look(seconds: i64, reading: Reading) -> Look {
-        Look { asked_at: at(seconds), reading, foreign_ids: false }
+        Look { asked_at: at(seconds), reading, foreign_ids: false, batch_ids: false }
     }
 
     #[test]
@@ -192,6 +203,13 @@ mod tests {
             (old, look(1_860, Reading::NotAllowed), hold(Why::NotAllowed, None)),
             (held, look(1_860, Reading::Whole), hold(Why::Policy, None)),
             (held, look(1_860, Reading::Broken), hold(Why::Broken, Some(3_660))),
+            (Doubt { batched: true, ..verify }, look(1_860, Reading::Whole), hold(Why::BatchIds, Some(3_660))),
+            (Doubt { batched: true, ..held }, look(1_860, Reading::Whole), hold(Why::BatchIds, Some(3_660))),
+            (
+                Doubt { batched: true, ..verify },
+                Look { batch_ids: true, ..look(1_860, Reading::Whole) },
+                Step::Absent,
+            ),
             (Doubt { cancel: true, ..held }, look(1_860, Reading::Whole), Step::Absent),
         ];
         for (doubt, look, expected) in cases {

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::batch::{self, Each};
 use super::{Memory, Post};
 
 /// A message that was accepted.
@@ -22,6 +24,15 @@ pub struct Accepted {
     pub seen_at: DateTime<Utc>,
     /// The whole request.
     pub post: Post,
+    /// Of a batch: what stands for its placeholders.
+    pub variables: Map<String, Value>,
+}
+
+impl Accepted {
+    /// The first field of this name, as the recipient gets it.
+    pub fn said(&self, name: &str) -> Option<String> {
+        Some(batch::filled_in(&self.post.field(name)?, &self.variables))
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -73,22 +84,35 @@ impl State {
 
     pub(super) fn saw(&mut self, post: &Post) {
         self.posts += 1;
-        self.tally(post.email_id()).posts += 1;
+        match batch::each(post) {
+            Some(all) => all.iter().for_each(|one| self.tally(&one.email_id).posts += 1),
+            None => self.tally(post.email_id()).posts += 1,
+        }
     }
 
     pub(super) fn accept(&mut self, post: Post, message_id: String, seen_at: DateTime<Utc>, memory: Memory) {
+        match batch::each(&post) {
+            Some(all) => {
+                for Each { to, email_id, message_id: own, variables } in all {
+                    // What is no Message-Id is overlooked: then they share the one that was answered.
+                    let message_id = own.filter(|id| id.contains('@')).unwrap_or_else(|| message_id.clone());
+                    self.keep(Accepted { email_id, message_id, to, at: Instant::now(), seen_at, post: post.clone(), variables }, memory);
+                }
+            }
+            None => {
+                let (email_id, to) = (post.email_id().to_owned(), post.field("to").unwrap_or_default());
+                let variables = Map::new();
+                self.keep(Accepted { email_id, message_id, to, at: Instant::now(), seen_at, post, variables }, memory);
+            }
+        }
+    }
+
+    fn keep(&mut self, message: Accepted, memory: Memory) {
         self.accepted += 1;
-        self.tally(post.email_id()).accepted += 1;
+        self.tally(&message.email_id).accepted += 1;
         match memory {
             Memory::Counts => {}
-            Memory::Messages => self.messages.push(Accepted {
-                email_id: post.email_id().to_owned(),
-                message_id,
-                to: post.field("to").unwrap_or_default(),
-                at: Instant::now(),
-                seen_at,
-                post,
-            }),
+            Memory::Messages => self.messages.push(message),
         }
     }
 

@@ -55,6 +55,10 @@ impl Post {
 
     /// The id Mailgun answers: the message's own where it has one.
     pub(super) fn message_id(&self) -> String {
+        if let Some(first) = super::batch::each(self).and_then(|all| all.into_iter().next()) {
+            // One for all of them, and of Mailgun's making.
+            return format!("<batch.{}@{}>", first.email_id, self.domain());
+        }
         self.field("h:Message-Id").unwrap_or_else(|| format!("<{}@{}>", self.email_id, self.domain()))
     }
 

@@ -73,7 +73,7 @@ impl Delivery {
     }
 
     /// Without angle brackets.
-    pub(in crate::sandbox) fn message_id(&self) -> &str {
+    pub(in crate::sandbox) fn message_id(&self) -> String {
         self.event.message_id()
     }
 
@@ -141,7 +141,7 @@ impl Delivery {
             number: self.number,
             event: self.hook(),
             event_id: self.event.id(),
-            message_id: self.message_id().to_owned(),
+            message_id: self.message_id(),
             recipient: self.recipient().to_owned(),
             url: self.target.clone(),
             signature: self.signature.clone(),

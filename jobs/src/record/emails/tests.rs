@@ -190,6 +190,7 @@ fn run(history: &[Happens]) -> End {
         campaign: None,
         scope: 3,
         sandbox: false,
+        batched: false,
         facts: email_facts::Model::none(email()),
         changed: false,
     };
