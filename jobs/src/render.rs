@@ -245,7 +245,8 @@ const HTML: &str = "html";
 fn strict() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|name| if name.starts_with(HTML) { AutoEscape::Html } else { AutoEscape::None });
+    environment
+        .set_auto_escape_callback(|name| if name.starts_with(HTML) { AutoEscape::Html } else { AutoEscape::None });
     environment.set_formatter(write);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(DEEPEST);

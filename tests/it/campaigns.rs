@@ -1,5 +1,6 @@
 //! Campaigns: whom they are for, how recipients become emails, what stops them, and a ledger that adds up at every moment.
 
+mod batch;
 mod clean;
 mod expand;
 mod launch;

@@ -33,7 +33,8 @@ pub(super) fn batch_form(batch: &Batch) -> Form {
         email_id: "%recipient.email_id%".to_owned(),
     };
     let mut fields = fields(&batch.mail, own);
-    let variables = batch.addressees.iter().map(|one| (one.address.clone(), variables(one, &batch.mail.sending_domain)));
+    let variables =
+        batch.addressees.iter().map(|one| (one.address.clone(), variables(one, &batch.mail.sending_domain)));
     let variables = Json::Object(variables.collect());
     fields.push(("recipient-variables".into(), variables.to_string().into()));
     urlencoded(&fields)

@@ -205,11 +205,7 @@ mod tests {
             (held, look(1_860, Reading::Broken), hold(Why::Broken, Some(3_660))),
             (Doubt { batched: true, ..verify }, look(1_860, Reading::Whole), hold(Why::BatchIds, Some(3_660))),
             (Doubt { batched: true, ..held }, look(1_860, Reading::Whole), hold(Why::BatchIds, Some(3_660))),
-            (
-                Doubt { batched: true, ..verify },
-                Look { batch_ids: true, ..look(1_860, Reading::Whole) },
-                Step::Absent,
-            ),
+            (Doubt { batched: true, ..verify }, Look { batch_ids: true, ..look(1_860, Reading::Whole) }, Step::Absent),
             (Doubt { cancel: true, ..held }, look(1_860, Reading::Whole), Step::Absent),
         ];
         for (doubt, look, expected) in cases {

@@ -51,7 +51,9 @@ impl Sender {
         for email in claimed {
             if !self.may_share(&email).await {
                 calls.push(vec![email]);
-            } else if let Some(batch) = batches.iter_mut().find(|batch| batch.first().is_some_and(|one| go_along(one, &email))) {
+            } else if let Some(batch) =
+                batches.iter_mut().find(|batch| batch.first().is_some_and(|one| go_along(one, &email)))
+            {
                 batch.push(email);
             } else {
                 batches.push(vec![email]);
@@ -103,7 +105,8 @@ impl Sender {
 
 /// Whether two emails differ in nothing but whom they are for.
 fn go_along(one: &Claimed, other: &Claimed) -> bool {
-    (one.campaign, one.content.id, one.row.lane, one.row.scope) == (other.campaign, other.content.id, other.row.lane, other.row.scope)
+    (one.campaign, one.content.id, one.row.lane, one.row.scope)
+        == (other.campaign, other.content.id, other.row.lane, other.row.scope)
         && (&one.sender, &one.reply_to, one.test_mode, one.transactional)
             == (&other.sender, &other.reply_to, other.test_mode, other.transactional)
         && one.recipient_key != other.recipient_key
@@ -135,7 +138,8 @@ async fn claim_along(ctx: &Context, first: &[Claimed]) -> Result<Option<Claims>>
     ];
     let found = rows(&tx, ctx.store.sql(text, values)).await?;
     let found = found.iter().map(|row| Ok(row.try_get("", "id")?)).collect::<Result<Vec<Uuid>>>()?;
-    let more = if found.is_empty() { Vec::new() } else { claim::claim_in(&tx, ctx, &found, Some(&one.content)).await? };
+    let more =
+        if found.is_empty() { Vec::new() } else { claim::claim_in(&tx, ctx, &found, Some(&one.content)).await? };
     // What was turned away has to stay so, also where nobody is left to go along.
     if first.len() + more.len() > 1 {
         ids.extend(more.iter().map(|email| email.row.id));

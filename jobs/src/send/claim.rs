@@ -93,7 +93,12 @@ pub(super) async fn commit(tx: DatabaseTransaction, passed: Vec<Claimed>) -> Cla
 }
 
 /// The same within a transaction. Emails that share a content that is known already come without another copy of it.
-pub(super) async fn claim_in(tx: &DatabaseTransaction, ctx: &Context, ids: &[Uuid], shared: Shared<'_>) -> Result<Vec<Claimed>> {
+pub(super) async fn claim_in(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    ids: &[Uuid],
+    shared: Shared<'_>,
+) -> Result<Vec<Claimed>> {
     let facts = ctx.facts();
     // To the microsecond, as it will be read back.
     let until = (facts.now + ctx.timing.lease).trunc_subsecs(6);

@@ -20,7 +20,8 @@ use crate::verdict::{Verdict, verdict};
 const LONGEST_DELIVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Accepted while PUBLIC_URL was set, and handed over where it is not.
-pub(super) const NO_LINK: &str = "PUBLIC_URL is not set where it was to be handed over, so that nobody could unsubscribe from it";
+pub(super) const NO_LINK: &str =
+    "PUBLIC_URL is not set where it was to be handed over, so that nobody could unsubscribe from it";
 
 /// How a hand-over ended.
 #[derive(Clone, Debug)]

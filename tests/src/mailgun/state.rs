@@ -96,7 +96,18 @@ impl State {
                 for Each { to, email_id, message_id: own, variables } in all {
                     // What is no Message-Id is overlooked: then they share the one that was answered.
                     let message_id = own.filter(|id| id.contains('@')).unwrap_or_else(|| message_id.clone());
-                    self.keep(Accepted { email_id, message_id, to, at: Instant::now(), seen_at, post: post.clone(), variables }, memory);
+                    self.keep(
+                        Accepted {
+                            email_id,
+                            message_id,
+                            to,
+                            at: Instant::now(),
+                            seen_at,
+                            post: post.clone(),
+                            variables,
+                        },
+                        memory,
+                    );
                 }
             }
             None => {
