@@ -23,6 +23,7 @@ mod page;
 mod queue;
 mod refusal;
 mod suppression;
+mod template;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -53,6 +54,7 @@ pub struct Query(
     suppression::SuppressionQueries,
     lead::LeadQueries,
     campaign::CampaignQueries,
+    template::TemplateQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -66,6 +68,7 @@ pub struct Mutation(
     key::KeyMutations,
     suppression::SuppressionMutations,
     campaign::CampaignMutations,
+    template::TemplateMutations,
 );
 
 /// What may be followed.

@@ -85,6 +85,9 @@ pub struct Context {
     pub keyring: Keyring,
     pub scopes: Scopes,
     pub trouble: Trouble,
+    /// Contents that are rendered, compiled.
+    pub prepared: crate::render::Kept,
+    pub campaign_keys: crate::send::personal::Keys,
     /// Wakes the executor of campaigns, where one runs in this process; others look by themselves.
     pub executor: tokio::sync::Notify,
     pub unsubscribe: crate::unsubscribe::Key,
@@ -117,6 +120,8 @@ impl Context {
             keyring,
             scopes: Scopes::default(),
             trouble: Trouble::default(),
+            prepared: crate::render::Kept::default(),
+            campaign_keys: crate::send::personal::Keys::default(),
             executor: tokio::sync::Notify::new(),
             unsubscribe: crate::unsubscribe::Key::default(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),

@@ -45,8 +45,8 @@ pub struct Health {
 }
 
 impl Engine {
-    /// Starts taking in and recording, and, with `workers`, sending, feeding, looking after, asking the log, bulk work, campaigns and
-    /// schedules.
+    /// Starts taking in and recording, and, with `workers`, sending, feeding, looking after, asking the log, bulk work,
+    /// campaigns and schedules.
     ///
     /// # Errors
     /// When Redis' settings make no sense. That it is away is no error.

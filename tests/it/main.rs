@@ -31,5 +31,6 @@ mod resolve;
 mod sandbox;
 mod send;
 mod suppressions;
+mod templates;
 mod usual;
 mod webhooks;

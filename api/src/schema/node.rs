@@ -19,6 +19,7 @@ use super::key::ApiKey;
 use super::lead::{self, Lead, Leads};
 use super::loader::{Emails, Events};
 use super::suppression::{Entries, Suppression};
+use super::template::{self, Template, Templates};
 use crate::auth::keys;
 
 /// As many things as one call may ask for.
@@ -36,6 +37,8 @@ pub enum Node {
     Suppression(Suppression),
     /// A lead.
     Lead(Lead),
+    /// A template.
+    Template(Template),
     /// A campaign.
     Campaign(Campaign),
     /// An event: Mailgun took an email.
@@ -155,6 +158,8 @@ impl NodeQueries {
         let entries = entries.load_many(ids.iter().filter_map(|id| Kind::Suppression.read(id))).await?;
         let leads = ctx.data_opt::<DataLoader<Leads>>().ok_or(Fault::Unattended)?;
         let leads = leads.load_many(ids.iter().filter_map(|id| Kind::Lead.read(id))).await?;
+        let templates = ctx.data_opt::<DataLoader<Templates>>().ok_or(Fault::Unattended)?;
+        let templates = templates.load_many(ids.iter().filter_map(|id| Kind::Template.read(id))).await?;
         let campaigns = ctx.data_opt::<DataLoader<Campaigns>>().ok_or(Fault::Unattended)?;
         let campaigns = campaigns.load_many(ids.iter().filter_map(|id| Kind::Campaign.read(id))).await?;
         let node = |id: &ID| {
@@ -163,9 +168,10 @@ impl NodeQueries {
             let entry =
                 || entries.get(&Kind::Suppression.read(id)?).cloned().map(Suppression::new).map(Node::Suppression);
             let lead = || leads.get(&Kind::Lead.read(id)?).cloned().map(Lead::new).map(Node::Lead);
+            let template = || templates.get(&Kind::Template.read(id)?).cloned().map(Template::new).map(Node::Template);
             let campaign = || campaigns.get(&Kind::Campaign.read(id)?).cloned().map(Campaign::new).map(Node::Campaign);
             let email = || emails.get(&Kind::Email.read(id)?).cloned().map(email);
-            email().or_else(event).or_else(entry).or_else(lead).or_else(campaign).or_else(key)
+            email().or_else(event).or_else(entry).or_else(lead).or_else(campaign).or_else(template).or_else(key)
         };
         Ok(ids.iter().map(node).collect())
     }
@@ -198,6 +204,9 @@ async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
     }
     if let Some(id) = Kind::Lead.read(id) {
         return Ok(lead::by_id(ctx, id).await?.map(Node::Lead));
+    }
+    if let Some(id) = Kind::Template.read(id) {
+        return Ok(template::by_id(ctx, id).await?.map(Node::Template));
     }
     if let Some(id) = Kind::Campaign.read(id) {
         return Ok(campaign::by_id(ctx, id).await?.map(Node::Campaign));

@@ -24,6 +24,9 @@ pub struct Draft {
     pub subject: String,
     pub html: Option<String>,
     pub text: Option<String>,
+    /// What subject, html and text are rendered from, which then are not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateContent>,
     pub headers: Option<serde_json::Value>,
     pub tags: Vec<String>,
     pub metadata: Option<serde_json::Value>,
@@ -40,6 +43,14 @@ pub struct Draft {
     pub policy: Option<Policy>,
     pub track_opens: Option<bool>,
     pub track_clicks: Option<bool>,
+}
+
+/// A stored template, and what to render it with.
+#[derive(Clone, Debug, Serialize)]
+pub struct TemplateContent {
+    pub id: Uuid,
+    /// An object.
+    pub variables: Option<serde_json::Value>,
 }
 
 /// What is wrong with a draft, for the person who wrote it.

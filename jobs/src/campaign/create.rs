@@ -11,11 +11,12 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{EntityTrait, IntoActiveModel};
 use uuid::Uuid;
 
-use super::content::{self, Parts};
+use super::content::complaints as flaws;
 use super::standing::{self, Campaign};
 use crate::Context;
 use crate::accept::draft::is_related;
 use crate::accept::{self, Checked, Complaint};
+use crate::content::{self, Parts};
 use crate::context::Settings;
 use crate::control::repeat;
 use crate::error::Result;
@@ -179,7 +180,7 @@ impl Draft {
         }
         let bodies = |body: &Option<String>| body.clone().filter(|_| is_inline);
         let parts = Parts { head: mail.head.clone(), html: bodies(&mail.html), text: bodies(&mail.text) };
-        complaints.extend(parts.complaints());
+        complaints.extend(flaws(&parts));
         if complaints.is_empty() { Ok((mail, parts)) } else { Err(complaints) }
     }
 }

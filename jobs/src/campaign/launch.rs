@@ -6,10 +6,11 @@ use entity::content;
 use sea_orm::{DatabaseTransaction, FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::content::{Parts, give_up, insert};
+use super::content::complaints;
 use super::standing::{self, Campaign};
 use super::{Refusal, lock};
 use crate::Context;
+use crate::content::{Parts, give_up, insert};
 use crate::control::repeat;
 use crate::error::Result;
 use crate::store::{execute, rows};
@@ -114,7 +115,7 @@ async fn freeze(
     };
     let mut frozen = Parts { head: own.head, ..said };
     frozen.head.subject = said.head.subject;
-    if let Some(complaint) = frozen.complaints().first() {
+    if let Some(complaint) = complaints(&frozen).first() {
         let part = complaint.path.last().map_or("content", String::as_str);
         return Ok(Err(Refusal::Template(format!("the template's {part} {}", complaint.message))));
     }

@@ -18,8 +18,8 @@ use crate::metric;
 use crate::rows::Rows;
 use crate::store::rows;
 
-/// Claims those of `ids` that are due and that no hold, breaker, suppression, deadline, cancelled campaign or copy asks a closer look of. The
-/// rows come with `columns` besides [`COLUMNS`], of the email as `q` and its content as `c`.
+/// Claims those of `ids` that are due and that no hold, breaker, suppression, deadline, cancelled campaign or copy asks a
+/// closer look of. The rows come with `columns` besides [`COLUMNS`], of the email as `q` and of what `tables` joins to it.
 ///
 /// # Errors
 /// The database's own.
@@ -30,6 +30,7 @@ pub async fn claim(
     until: DateTime<Utc>,
     ids: &[Uuid],
     columns: &str,
+    tables: &str,
 ) -> Result<Vec<QueryResult>> {
     let text = format!(
         "WITH free AS (SELECT q.id FROM email_queue q WHERE q.id {{ids}} AND q.status = $5 AND q.due_at <= $1 \
@@ -44,7 +45,7 @@ pub async fn claim(
          moved AS (UPDATE email_queue AS q SET status = $6, fence = q.fence + 1, lease_until = $3, \
            first_try_at = coalesce(q.first_try_at, $1), updated_at = $1 FROM free WHERE q.id = free.id RETURNING q.*), \
          tallied AS ({}) \
-         SELECT {COLUMNS}, {columns} FROM moved q JOIN email_contents c ON c.id = q.content_id",
+         SELECT {COLUMNS}, {columns} FROM moved q {tables}",
         tally("$5", "$6")
     );
     let values = [

@@ -119,6 +119,37 @@ async fn a_cancel_in_mid_expansion_stops_it_at_once(backend: Backend) {
     assert_each_has_one(&world, campaign, 10_000).await;
 }
 
+/// How many sessions of this database wait for a lock.
+async fn waiting(ctx: &Context) -> i64 {
+    let text =
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    jobs::store::rows(ctx.store.read(), ctx.store.sql(text, [])).await.unwrap()[0].try_get("", "n").unwrap()
+}
+
+/// A batch has asked whether it may go on, and has not committed: what it makes is not overlooked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_waits_for_the_batch_under_way_and_ends_what_it_makes() {
+    let world = World::new(Backend::Postgres).await;
+    let ctx = &world.ctx;
+    let campaign = filled(ctx, 300).await;
+    let content = launch(ctx, campaign, None).await.unwrap().unwrap().row.content_id;
+    let tx = ctx.store.begin().await.unwrap();
+    let lock = "SELECT id FROM email_contents WHERE id = $1 FOR UPDATE";
+    tx.execute_raw(ctx.store.sql(lock, [content.into()])).await.unwrap();
+    let _executor = executing(ctx);
+    until_true("the batch to wait", SOON, async || waiting(ctx).await == 1).await;
+    let asked = tokio::spawn({
+        let ctx = ctx.clone();
+        async move { cancel(&ctx, campaign).await.unwrap().unwrap() }
+    });
+    until_true("the cancel to wait", SOON, async || asked.is_finished() || waiting(ctx).await == 2).await;
+    assert!(!asked.is_finished(), "it did not wait for the batch");
+    tx.rollback().await.unwrap();
+    let (cancelled, progress) = asked.await.unwrap();
+    assert_eq!((cancelled.ledger.of(Cancelled), cancelled.ledger.pending, progress.done), (300, 0, 300));
+    assert_each_has_one(&world, campaign, 300).await;
+}
+
 /// Only the campaign's row says that it is cancelled.
 async fn mark_cancelled(ctx: &Context, campaign: Uuid) {
     let text = "UPDATE campaigns SET cancelled_at = $1, expand_at = NULL WHERE id = $2";
