@@ -122,7 +122,7 @@ impl Campaign {
         self.opened(ctx).await.transpose()
     }
 
-    /// The template that its content is taken from at the launch; null where it has none, or that is gone.
+    /// The template that its content is taken from at the launch, as it stands now; null where the content is its own.
     async fn template(&self, ctx: &Context<'_>) -> Option<Result<Template, Fault>> {
         template::by_id(ctx, self.campaign.row.template_id?).await.transpose()
     }
