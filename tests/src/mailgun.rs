@@ -20,7 +20,7 @@ use crate::lock;
 pub use form::{Field, Form};
 pub use script::Reply;
 pub use state::{Accepted, State};
-pub use wire::Post;
+pub use wire::{Asked, Post};
 
 use script::{Answer, Ending, Script};
 use wire::{Connection, Request};
@@ -34,6 +34,9 @@ pub enum Memory {
     Counts,
 }
 
+/// A test's answers to whatever is no message: status and body.
+type Pages = dyn Fn(&Asked) -> (u16, String) + Send + Sync;
+
 /// A running fake; it ends when dropped, and open connections with it.
 pub struct FakeMailgun {
     shared: Arc<Shared>,
@@ -45,6 +48,7 @@ pub struct FakeMailgun {
 struct Shared {
     memory: Memory,
     script: Mutex<Arc<Script>>,
+    pages: Mutex<Arc<Pages>>,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -66,6 +70,7 @@ impl FakeMailgun {
         let shared = Arc::new(Shared {
             memory,
             script: Mutex::new(Arc::new(|_: &Post| Reply::Ok)),
+            pages: Mutex::new(Arc::new(|_: &Asked| (404, "404 page not found".to_owned()))),
             state: Mutex::default(),
             changed: Notify::new(),
         });
@@ -93,6 +98,11 @@ impl FakeMailgun {
     /// From now on messages are answered so. It runs for every message, in the order they come in.
     pub fn answer(&self, script: impl Fn(&Post) -> Reply + Send + Sync + 'static) {
         *lock(&self.shared.script) = Arc::new(script);
+    }
+
+    /// From now on requests for anything but taking a message are answered so; without it, 404.
+    pub fn answer_else(&self, pages: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) {
+        *lock(&self.shared.pages) = Arc::new(pages);
     }
 
     /// Closes the port: whoever connects is refused. Idle connections are closed; a message under way is still answered.
@@ -228,6 +238,11 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>, mut closing: watch::Re
                 let stats = lock(&shared.state).stats();
                 connection.respond(200, &[], stats.as_bytes()).await
             }
+            Request::Else(asked) => {
+                let pages = lock(&shared.pages).clone();
+                let (status, body) = pages(&asked);
+                connection.respond(status, &[], body.as_bytes()).await
+            }
             Request::Other(status, text) => connection.respond(status, &[], text.as_bytes()).await,
         };
         if !matches!(ending, Ok(Ending::Open)) || closing.has_changed().is_err() {
@@ -246,7 +261,7 @@ async fn answer(connection: &mut Connection, post: Post, shared: &Shared) -> std
         tokio::time::sleep(delay).await;
         reply = *then;
     }
-    let message_id = post.message_id();
+    let message_id = reply.renamed().map_or_else(|| post.message_id(), str::to_owned);
     let (accepts, answer) = reply.plan(&message_id);
     if accepts {
         lock(&shared.state).accept(post, message_id, shared.memory);

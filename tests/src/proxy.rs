@@ -14,6 +14,7 @@ use crate::lock;
 /// Stands between a process and its database; it ends when dropped, and its connections with it.
 pub struct Proxy {
     plan: Arc<Mutex<Plan>>,
+    cuts: Arc<tokio::sync::Notify>,
     listening: AbortHandle,
 }
 
@@ -39,14 +40,20 @@ impl Proxy {
         let url = format!("{head}@127.0.0.1:{own}/{name}");
         database.url = url;
         let plan = Arc::new(Mutex::new(Plan::default()));
-        let listening = tokio::spawn(listen(listener, port, plan.clone())).abort_handle();
-        (Self { plan, listening }, database)
+        let cuts = Arc::new(tokio::sync::Notify::new());
+        let listening = tokio::spawn(listen(listener, port, plan.clone(), cuts.clone())).abort_handle();
+        (Self { plan, cuts, listening }, database)
     }
 
     /// The next `n` transactions with a statement that holds `mark` are committed, and their connections break before they
     /// hear of it.
     pub fn lose_commits(&self, n: usize, mark: &str) {
         *lock(&self.plan) = Plan { mark: mark.to_owned(), left: n, cut: 0 };
+    }
+
+    /// Breaks every connection there is; new ones are let through.
+    pub fn cut(&self) {
+        self.cuts.notify_waiters();
     }
 
     /// How many answers were lost since [`Proxy::lose_commits`].
@@ -61,12 +68,18 @@ impl Drop for Proxy {
     }
 }
 
-async fn listen(listener: TcpListener, port: u16, plan: Arc<Mutex<Plan>>) {
+async fn listen(listener: TcpListener, port: u16, plan: Arc<Mutex<Plan>>, cuts: Arc<tokio::sync::Notify>) {
     // Dropped with this future, and the connections with it.
     let mut open = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
-            open.spawn(carry(client, server, plan.clone()));
+            let (plan, cuts) = (plan.clone(), cuts.clone());
+            open.spawn(async move {
+                tokio::select! {
+                    () = carry(client, server, plan) => {}
+                    () = cuts.notified() => {}
+                }
+            });
         }
         while open.try_join_next().is_some() {}
     }

@@ -84,7 +84,7 @@ impl Config {
             proxies: self.proxies()?,
             public_url: self.public_url()?,
             origins: self.origins()?,
-            timing: if self.timing_divisor == 1 { Timing::default() } else { Timing::divided(self.timing_divisor) },
+            timing: Timing::divided(self.timing_divisor),
             pace: Pace::divided(self.timing_divisor),
             settings: self.settings(&mode)?,
             mode,

@@ -69,7 +69,8 @@ async fn stand(app: &App) -> jobs::Result<Counts> {
         counts.insert((row.try_get("", "lane")?, row.try_get("", "status")?), row.try_get("", "n")?);
     }
     let statuses = Status::all().map(|status| (tally::column(status), status.name().to_ascii_lowercase()));
-    let statuses: Vec<_> = statuses.chain([(tally::PENDING, "pending".to_owned()), (tally::CLEANED, "cleaned".to_owned())]).collect();
+    let statuses: Vec<_> =
+        statuses.chain([(tally::PENDING, "pending".to_owned()), (tally::CLEANED, "cleaned".to_owned())]).collect();
     let each = Priority::ALL.into_iter().flat_map(|lane| statuses.iter().map(move |status| (lane, status)));
     Ok(each.map(|(lane, (n, name))| (lane, name.clone(), counts.get(&(lane, *n)).copied().unwrap_or(0))).collect())
 }

@@ -26,6 +26,8 @@ pub enum Reply {
     AcceptThenCut,
     /// Accepts, answers 200, and closes the connection amid the body.
     AcceptThenHalf,
+    /// As the other says, with this Message-Id (in angle brackets) for the email's own.
+    Renamed(String, Box<Reply>),
     /// Does nothing for a while, then as the other says.
     Delay(Duration, Box<Reply>),
 }
@@ -41,6 +43,14 @@ impl Reply {
         Reply::Delay(delay, Box::new(self))
     }
 
+    /// The Message-Id that Mailgun gives the message, if not its own.
+    pub(super) fn renamed(&self) -> Option<&str> {
+        match self {
+            Reply::Renamed(id, _) => Some(id),
+            _ => None,
+        }
+    }
+
     /// Whether the message is accepted, and what goes over the wire.
     pub(super) fn plan(self, message_id: &str) -> (bool, Answer) {
         match self {
@@ -52,7 +62,7 @@ impl Reply {
             Reply::Cut => (false, Answer::Cut),
             Reply::AcceptThenCut => (true, Answer::Cut),
             Reply::AcceptThenHalf => (true, Answer::Half { body: queued(message_id) }),
-            Reply::Delay(_, then) => then.plan(message_id),
+            Reply::Renamed(_, then) | Reply::Delay(_, then) => then.plan(message_id),
         }
     }
 }
