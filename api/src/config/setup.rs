@@ -1,9 +1,10 @@
 //! A configuration that makes sense: every part read, alone and beside the others.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::http::Uri;
 use chrono::TimeDelta;
 use jobs::Timing;
 use jobs::lane::RedisSettings;
@@ -53,6 +54,15 @@ impl Setup {
         }
     }
 
+    /// Links in campaign mail lead over plain http to another machine than this: what stands in them could be read and changed on
+    /// the way, and mailbox providers show no button for them (RFC 8058, 3.1 wants https).
+    pub fn has_open_links(&self) -> bool {
+        let Some(uri) = self.settings.public_url.as_ref().and_then(|url| url.parse::<Uri>().ok()) else { return false };
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let here = host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        uri.scheme_str() == Some("http") && !here
+    }
+
     /// The database or the keys lie in DATA_DIR. A process that has both elsewhere needs no disk.
     pub fn uses_data_dir(&self) -> bool {
         let database = self.database_file.as_ref().is_some_and(|file| file.starts_with(&self.data_dir));
@@ -84,11 +94,17 @@ impl Config {
             proxies: self.proxies()?,
             public_url: self.public_url()?,
             origins: self.origins()?,
-            timing: Timing::divided(self.timing_divisor),
+            timing: self.timing(),
             pace: Pace::divided(self.timing_divisor),
             settings: self.settings(&mode)?,
             mode,
         })
+    }
+
+    fn timing(&self) -> Timing {
+        let timing = Timing::divided(self.timing_divisor);
+        let log = self.timing_log_divisor.map_or(timing, Timing::divided);
+        Timing { looks: log.looks, trust: log.trust, reconcile: log.reconcile, grace: log.grace, ..timing }
     }
 
     fn settings(&self, mode: &Mode) -> Result<jobs::Settings, Nonsense> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::dice::Dice;
 use super::mailgun::Book;
-use crate::mailgun::Asked;
+use crate::mailgun::{Api, Asked, Tells};
 use crate::webhook::Told;
 
 /// Events on one page: few, so that there are pages.
@@ -123,10 +123,17 @@ pub struct Logged {
 
 impl Logged {
     /// An event that happens now.
-    pub fn now(seed: u64, n: usize, fate: Fate, email: Uuid, recipient: String, domain: String, message: &str) -> Self {
+    pub fn now(
+        seed: u64,
+        n: usize,
+        fate: Fate,
+        email: Uuid,
+        recipient: String,
+        domain: String,
+        message: String,
+    ) -> Self {
         let at = Clock::system().now();
         let id = format!("event-{seed}-{n}");
-        let message = message.trim_matches(['<', '>']);
         let told = fate
             .told(email, &recipient, at)
             .with("id", id.clone())
@@ -136,75 +143,38 @@ impl Logged {
     }
 }
 
-/// Answers what is asked of the log. Some accounts may not use the newer API.
-pub fn answer(book: &Book, asked: &Asked, newer: bool) -> (u16, String) {
-    let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
-    if asked.method == "POST" && path == "/v1/analytics/logs" {
-        if !newer {
-            return (403, json!({ "message": "Logs are not part of this plan" }).to_string());
-        }
-        return match serde_json::from_slice(&asked.body) {
-            Ok(body) => (200, logs(book, &body).to_string()),
-            Err(error) => (400, error.to_string()),
-        };
+/// Answers what is asked of the log. Some accounts may not use the newer API. `base` is Mailgun's own address.
+pub fn answer(book: &Book, asked: &Asked, newer: bool, base: &str) -> Tells {
+    if asked.api == Api::Logs && !newer {
+        return Tells::Status(403);
     }
-    let domain = path.strip_prefix("/v3/").and_then(|rest| rest.strip_suffix("/events"));
-    match domain {
-        Some(domain) if asked.method == "GET" => (200, events(book, domain, query, asked).to_string()),
-        _ => (404, "404 page not found".to_owned()),
-    }
-}
-
-fn logs(book: &Book, body: &Value) -> Value {
-    let date = |name: &str| {
-        let text = body[name].as_str().unwrap_or_default();
-        DateTime::parse_from_rfc2822(text).map(|date| date.with_timezone(&Utc)).unwrap_or_default()
-    };
-    let domain = body["filter"]["AND"][0]["values"][0]["value"].as_str().unwrap_or_default();
-    let words: Vec<&str> = body["events"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let after: usize = body["pagination"]["token"].as_str().and_then(|token| token.parse().ok()).unwrap_or_default();
-    let (items, next) = page(book, domain, date("start"), date("end"), &words, after);
-    let mut pagination = json!({});
-    if let Some(next) = next {
-        pagination["next"] = next.to_string().into();
-    }
-    json!({ "start": body["start"], "end": body["end"], "items": items, "pagination": pagination, "aggregates": {} })
-}
-
-fn events(book: &Book, domain: &str, query: &str, asked: &Asked) -> Value {
-    let mut pairs: std::collections::HashMap<String, String> =
-        form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let date = |name: &str| {
-        let seconds = pairs.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
-        DateTime::from_timestamp(seconds, 0).unwrap_or_default()
-    };
-    let words: Vec<&str> = pairs.get("event").map(|text| text.split(" OR ").collect()).unwrap_or_default();
-    let after = pairs.get("after").and_then(|text| text.parse().ok()).unwrap_or_default();
-    let (items, next) = page(book, domain, date("begin"), date("end"), &words, after);
-    // There is always a next page; one behind the last is empty.
-    let next = next.unwrap_or(after + items.len());
-    pairs.insert("after".into(), next.to_string());
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
-    let host = asked.header("host").unwrap_or_default();
-    json!({ "items": items, "paging": { "next": format!("http://{host}/v3/{domain}/events?{query}") } })
-}
-
-/// Items in the order of their times, and where the next page begins.
-fn page(
-    book: &Book,
-    domain: &str,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    words: &[&str],
-    after: usize,
-) -> (Vec<Value>, Option<usize>) {
     let meant = |logged: &&Logged| {
-        logged.domain == domain
-            && (from..=to).contains(&logged.at)
-            && (words.is_empty() || words.contains(&logged.fate.word()))
+        let word = logged.fate.word();
+        logged.domain == asked.domain
+            && (asked.from..=asked.to).contains(&logged.at)
+            && (asked.kinds.is_empty() || asked.kinds.iter().any(|kind| kind == word))
     };
     let all: Vec<&Logged> = book.log.iter().filter(meant).collect();
-    let items: Vec<Value> = all.iter().skip(after).take(PAGE).map(|logged| logged.told.0.clone()).collect();
-    let next = (after + items.len() < all.len()).then_some(after + items.len());
-    (items, next)
+    let page = all.iter().skip(asked.page * PAGE).take(PAGE);
+    let items: Vec<&Value> = page.map(|logged| &logged.told.0).collect();
+    let next = asked.page + 1;
+    let body = match asked.api {
+        Api::Logs => {
+            let next = if all.len() > next * PAGE { json!({ "next": next.to_string() }) } else { json!({}) };
+            json!({ "start": asked.from.to_rfc2822(), "items": items, "pagination": next })
+        }
+        Api::Events => {
+            // There is always a next page; one behind the last is empty.
+            let (from, to, kinds) = (asked.from.timestamp(), asked.to.timestamp(), asked.kinds.join(" OR "));
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("begin", &from.to_string()).append_pair("end", &to.to_string());
+            query.append_pair("page", &next.to_string());
+            if !kinds.is_empty() {
+                query.append_pair("event", &kinds);
+            }
+            let next = format!("{base}/v3/{}/events?{}", asked.domain, query.finish());
+            json!({ "items": items, "paging": { "next": next } })
+        }
+    };
+    Tells::This(200, body.to_string())
 }

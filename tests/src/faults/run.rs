@@ -57,8 +57,8 @@ const STORIES: usize = 3;
 pub async fn run(options: &Options) -> Verdict {
     let start = Instant::now();
     let world = World::start(options.seed, options.pace.clone(), options.sabotage.as_deref()).await;
-    let (book, newer) = (world.mailgun.book.clone(), options.seed.is_multiple_of(2));
-    world.mailgun.fake.answer_else(move |asked| logbook::answer(&lock(&book), asked, newer));
+    let (book, newer, base) = (world.mailgun.book.clone(), options.seed.is_multiple_of(2), world.mailgun.fake.url());
+    world.mailgun.fake.tell_log(move |asked| logbook::answer(&lock(&book), asked, newer, &base));
     let hooks = Hooks::new(options.seed, world.doors.clone(), world.coverage.clone(), true);
     let bringer = hooks.clone();
     let mut around = tokio::task::JoinSet::new();

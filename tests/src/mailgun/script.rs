@@ -12,6 +12,8 @@ pub type Script = dyn Fn(&Post) -> Reply + Send + Sync;
 pub enum Reply {
     /// Accepts: 200 with the message's id.
     Ok,
+    /// Accepts under an id of its own making, whatever the message asked for.
+    OtherId,
     /// Refuses with this status, these headers and this body.
     Status(u16, Vec<(&'static str, String)>, String),
     /// Accepts, and answers with this status as if it had not.
@@ -26,8 +28,6 @@ pub enum Reply {
     AcceptThenCut,
     /// Accepts, answers 200, and closes the connection amid the body.
     AcceptThenHalf,
-    /// As the other says, with this Message-Id (in angle brackets) for the email's own.
-    Renamed(String, Box<Reply>),
     /// Does nothing for a while, then as the other says.
     Delay(Duration, Box<Reply>),
 }
@@ -43,18 +43,19 @@ impl Reply {
         Reply::Delay(delay, Box::new(self))
     }
 
-    /// The Message-Id that Mailgun gives the message, if not its own.
-    pub(super) fn renamed(&self) -> Option<&str> {
+    /// The id it is accepted under: the message's own where it has one.
+    pub(super) fn message_id(&self, post: &Post) -> String {
+        let own = post.message_id();
         match self {
-            Reply::Renamed(id, _) => Some(id),
-            _ => None,
+            Reply::OtherId => own.replacen('<', "<another.", 1),
+            _ => own,
         }
     }
 
     /// Whether the message is accepted, and what goes over the wire.
     pub(super) fn plan(self, message_id: &str) -> (bool, Answer) {
         match self {
-            Reply::Ok => (true, Answer::whole(200, queued(message_id))),
+            Reply::Ok | Reply::OtherId => (true, Answer::whole(200, queued(message_id))),
             Reply::Status(status, headers, body) => (false, Answer::Whole { status, headers, body }),
             Reply::AcceptThen(status) => (true, Answer::whole(status, r#"{"message":"scripted"}"#.to_owned())),
             Reply::Hang => (false, Answer::Silence),
@@ -62,7 +63,7 @@ impl Reply {
             Reply::Cut => (false, Answer::Cut),
             Reply::AcceptThenCut => (true, Answer::Cut),
             Reply::AcceptThenHalf => (true, Answer::Half { body: queued(message_id) }),
-            Reply::Renamed(_, then) | Reply::Delay(_, then) => then.plan(message_id),
+            Reply::Delay(_, then) => then.plan(message_id),
         }
     }
 }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::form::{self, Form};
+use super::log::Asked;
 use super::script::Ending;
 
 /// Above Mailgun's own limit of 25 MB for a message.
@@ -62,29 +63,12 @@ impl Post {
     }
 }
 
-/// A request for something else than taking a message.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    pub method: String,
-    /// With what stands behind its `?`.
-    pub path: String,
-    pub body: Bytes,
-    head: Bytes,
-}
-
-impl Asked {
-    /// A header of the request.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        header(&self.head, name)
-    }
-}
-
 /// What somebody asked of the fake.
 pub(super) enum Request {
     Message(Post),
     Stats,
-    Else(Asked),
-    /// None of these: the status and the text to answer.
+    Log(Asked),
+    /// Nothing of these: the status and the text to answer.
     Other(u16, &'static str),
 }
 
@@ -93,11 +77,11 @@ impl Request {
         match target(&head) {
             Some(("POST", path)) if domain(path).is_some() => Request::Message(Post::new(head, body)),
             Some(("GET", "/stats")) => Request::Stats,
-            Some((method, path)) => {
-                let (method, path) = (method.to_owned(), path.to_owned());
-                Request::Else(Asked { method, path, body, head })
-            }
-            None => Request::Other(400, "no HTTP"),
+            Some((method, path)) => match Asked::read(method, path, &body) {
+                Some(asked) => Request::Log(asked),
+                None => Request::Other(404, "404 page not found"),
+            },
+            None => Request::Other(404, "404 page not found"),
         }
     }
 }
