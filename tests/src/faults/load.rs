@@ -44,7 +44,6 @@ impl Load {
     /// Draws `emails` of them from a seed.
     pub fn draw(seed: u64, emails: usize) -> Self {
         let mut dice = Dice::of(seed, "load");
-        let now = Clock::system().now();
         // So few addresses that suppressions meet emails under way.
         let address = |dice: &mut Dice| format!("reader{}@example.org", dice.below(emails / 3));
         let one = |n: usize| {
@@ -72,12 +71,15 @@ impl Load {
                 3 => input["onUnconfirmed"] = "VERIFY".into(),
                 _ => {}
             }
-            if dice.percent(10) {
-                input["sendAt"] =
-                    json!((now + TimeDelta::milliseconds(2_000 + dice.below(18_000) as i64)).to_rfc3339());
-            } else if dice.percent(8) {
-                input["deliverBy"] =
-                    json!((now + TimeDelta::milliseconds(4_000 + dice.below(40_000) as i64)).to_rfc3339());
+            // In milliseconds from the call; some deadlines follow so close on the send time that they are missed.
+            match dice.below(100) {
+                0..10 => input["sendAt"] = (1_000 + dice.below(12_000)).into(),
+                10..16 => input["deliverBy"] = (12_000 + dice.below(30_000)).into(),
+                16..19 => {
+                    let send = 12_000 + dice.below(3_000);
+                    (input["sendAt"], input["deliverBy"]) = (send.into(), (send + 1 + dice.below(200)).into());
+                }
+                _ => {}
             }
             if dice.percent(10) {
                 input["transactional"] = true.into();
@@ -119,6 +121,15 @@ impl Load {
     async fn call(&self, world: &World, call: Vec<usize>) {
         const SEND: &str = "mutation($inputs: [SendEmailInput!]!) {
           sendEmails(inputs: $inputs) { emails { id } userErrors { code field message } } }";
+        let now = Clock::system().now();
+        for i in &call {
+            let input = &mut lock(&self.0)[*i].input;
+            for name in ["sendAt", "deliverBy"] {
+                if let Some(millis) = input.get(name).and_then(Value::as_i64) {
+                    input[name] = (now + TimeDelta::milliseconds(millis)).to_rfc3339().into();
+                }
+            }
+        }
         loop {
             let open: Vec<(usize, Value)> = {
                 let load = lock(&self.0);
