@@ -15,6 +15,7 @@ mod control;
 mod database;
 mod events;
 mod fairness;
+mod faults;
 mod groups;
 mod harness;
 mod holds;

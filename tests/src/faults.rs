@@ -16,6 +16,7 @@ pub mod mailgun;
 pub mod people;
 pub mod redis;
 pub mod run;
+pub mod scenario;
 pub mod story;
 pub mod trouble;
 pub mod truth;

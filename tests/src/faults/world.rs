@@ -19,7 +19,7 @@ use crate::child::{Scratch, free_port};
 use crate::client::Client;
 use crate::database::{Database, Postgres};
 use crate::lock;
-use crate::patience::SOON;
+use crate::patience::{SOON, until};
 use crate::process::{Launch, Process};
 use crate::proxy::Proxy;
 use crate::redis::Redis;
@@ -161,22 +161,35 @@ impl World {
     pub async fn front(&self, door: usize) -> Arc<Process> {
         let name = format!("front-{}", self.started.fetch_add(1, Ordering::Relaxed));
         let listen = format!("127.0.0.1:{}", self.ports[door]);
-        let front = self.launch(&name, &["serve", "--no-worker"]).env("LISTEN", listen).start();
-        front.await_line("listens on http://", 3 * SOON).await;
-        Arc::new(front)
+        let launch = || self.launch(&name, &["serve", "--no-worker"]).env("LISTEN", &listen);
+        self.supervised(launch, "listens on http://").await
     }
 
     /// A process that works, under a clock that is off by this.
     pub async fn work(&self, name: &str, off: Option<&str>) -> Arc<Process> {
         let name = format!("{name}-{}", self.started.fetch_add(1, Ordering::Relaxed));
-        let launch = self.launch(&name, &["work"]);
-        let worker = match off {
-            Some(off) => launch.faketime(off),
-            None => launch,
+        let launch = || match off {
+            Some(off) => self.launch(&name, &["work"]).faketime(off),
+            None => self.launch(&name, &["work"]),
         };
-        let worker = worker.start();
-        worker.await_line("Working", 3 * SOON).await;
-        Arc::new(worker)
+        self.supervised(launch, "Working").await
+    }
+
+    /// Starts a process, and again if it ends before it says that it is ready: its database may go away amid its start.
+    async fn supervised(&self, launch: impl Fn() -> Launch, ready: &str) -> Arc<Process> {
+        loop {
+            let process = launch().start();
+            let said = until("a process to start or to end", 3 * SOON, async || {
+                let ended = process.exited().is_some();
+                let said = process.output().iter().any(|line| line.contains(ready));
+                (said || ended).then_some(said)
+            });
+            if said.await {
+                return Arc::new(process);
+            }
+            self.coverage.count("a process that could not start");
+            self.bury(&process);
+        }
     }
 
     /// One of the processes that work, taken out of them.

@@ -37,6 +37,9 @@ struct Arguments {
     /// Switches each guard off in turn, for up to as many seeds as it takes to notice.
     #[arg(long)]
     table: bool,
+    /// Plays the scripted story of a guard instead of a seed.
+    #[arg(long)]
+    scenario: Option<String>,
     /// Only what Mailgun and people do.
     #[arg(long)]
     no_trouble: bool,
@@ -65,7 +68,23 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let kept = runtime.block_on(async {
+        if let Some(guard) = &arguments.scenario {
+            return scenario(guard, arguments.sabotage.as_deref()).await;
+        }
         if arguments.table { table::guards(&arguments).await } else { table::seeds(&arguments).await }
     });
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Plays a story, with a guard switched off in this process and in those that it starts. Answers whether the promise held.
+async fn scenario(story: &str, sabotage: Option<&str>) -> bool {
+    if let Some(guard) = sabotage.and_then(jobs::guard::named) {
+        jobs::guard::switch_off(guard);
+    }
+    let held = tests::faults::scenario::play(story, sabotage).await;
+    match &held {
+        Ok(()) => println!("{story}: kept"),
+        Err(broken) => println!("{story}: BROKEN: {broken}"),
+    }
+    held.is_ok()
 }
