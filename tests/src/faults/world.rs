@@ -122,7 +122,7 @@ impl World {
         for i in 0..world.ports.len() {
             let front = world.front(i).await;
             lock(&world.fronts).push(front);
-            world.doors.add(format!("http://127.0.0.1:{}", world.ports[i]));
+            world.doors.add(world.door(i));
         }
         for _ in 0..3 {
             let worker = world.work("work", None).await;
@@ -190,6 +190,11 @@ impl World {
             self.coverage.count("a process that could not start");
             self.bury(&process);
         }
+    }
+
+    /// Where the process at this door is reached.
+    pub fn door(&self, door: usize) -> String {
+        format!("http://127.0.0.1:{}", self.ports[door])
     }
 
     /// One of the processes that work, taken out of them.

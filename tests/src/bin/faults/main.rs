@@ -1,6 +1,7 @@
 //! The fault suite: `faults --seed N` runs a seed, and says what broke. This program is `mailmind` as well, for the processes it
 //! starts.
 
+mod recovery;
 mod table;
 
 use std::process::ExitCode;
@@ -40,6 +41,9 @@ struct Arguments {
     /// Plays the scripted story of a guard instead of a seed.
     #[arg(long)]
     scenario: Option<String>,
+    /// Measures how long it takes until things go on after a fault, at the protocol's own pace.
+    #[arg(long)]
+    recovery: bool,
     /// Only what Mailgun and people do.
     #[arg(long)]
     no_trouble: bool,
@@ -70,6 +74,10 @@ fn main() -> ExitCode {
     let kept = runtime.block_on(async {
         if let Some(guard) = &arguments.scenario {
             return scenario(guard, arguments.sabotage.as_deref()).await;
+        }
+        if arguments.recovery {
+            recovery::measure().await;
+            return true;
         }
         if arguments.table { table::guards(&arguments).await } else { table::seeds(&arguments).await }
     });
