@@ -16,6 +16,7 @@ mod database;
 mod events;
 mod fairness;
 mod faults;
+mod full;
 mod groups;
 mod harness;
 mod holds;

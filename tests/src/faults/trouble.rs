@@ -20,10 +20,11 @@ const TO_PROCESSES: [&str; 6] = [
     "a worker with a clock minutes off",
 ];
 
-const TO_STORES: [&str; 7] = [
+const TO_STORES: [&str; 8] = [
     "Redis wiped",
     "Redis restarted",
     "Redis stalled",
+    "Redis refusing writes",
     "PostgreSQL crashed",
     "PostgreSQL restarted",
     "PostgreSQL connections cut",
@@ -101,6 +102,11 @@ async fn happen(world: &Arc<World>, dice: &mut Dice, what: &str) {
             world.redis.stall();
             tokio::time::sleep(dice.millis(300, 2_000)).await;
             world.redis.resume();
+        }
+        "Redis refusing writes" => {
+            world.redis.refuse_writes(true).await;
+            tokio::time::sleep(dice.millis(300, 1_500)).await;
+            world.redis.refuse_writes(false).await;
         }
         "PostgreSQL crashed" => {
             world.postgres.kill().await;
