@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -25,6 +26,8 @@ struct Plan {
     mark: String,
     left: usize,
     cut: usize,
+    /// The answer comes, but only after so long.
+    late: Option<Duration>,
     /// How often each statement was asked.
     asked: HashMap<String, usize>,
 }
@@ -52,7 +55,13 @@ impl Proxy {
     /// hear of it.
     pub fn lose_commits(&self, n: usize, mark: &str) {
         let mut plan = lock(&self.plan);
-        (plan.mark, plan.left, plan.cut) = (mark.to_owned(), n, 0);
+        (plan.mark, plan.left, plan.cut, plan.late) = (mark.to_owned(), n, 0, None);
+    }
+
+    /// The next `n` transactions with a statement that holds `mark` are committed, and hear of it only after `late`.
+    pub fn delay_commits(&self, n: usize, mark: &str, late: Duration) {
+        let mut plan = lock(&self.plan);
+        (plan.mark, plan.left, plan.cut, plan.late) = (mark.to_owned(), n, 0, Some(late));
     }
 
     /// Breaks every connection there is; new ones are let through.
@@ -106,7 +115,15 @@ async fn carry(client: TcpStream, server: TcpStream, plan: Arc<Mutex<Plan>>) {
         loop {
             tokio::select! {
                 biased;
-                () = doomed.notified() => return executed(&mut from_server, &plan).await,
+                () = doomed.notified() => {
+                    let said = executed(&mut from_server, &plan).await;
+                    let late = lock(&plan).late;
+                    let (Some(said), Some(late)) = (said, late) else { return };
+                    tokio::time::sleep(late).await;
+                    if to_client.write_all(&said).await.is_err() {
+                        return;
+                    }
+                }
                 read = from_server.read(&mut buffer) => match read {
                     Ok(n) if n > 0 && to_client.write_all(&buffer[..n]).await.is_ok() => {}
                     _ => return,
@@ -120,15 +137,16 @@ async fn carry(client: TcpStream, server: TcpStream, plan: Arc<Mutex<Plan>>) {
     }
 }
 
-/// Waits until the server has said that the COMMIT is done; nobody else hears it.
-async fn executed(from_server: &mut OwnedReadHalf, plan: &Mutex<Plan>) {
+/// Waits until the server has said that the COMMIT is done; nobody else hears it. Answers its words.
+async fn executed(from_server: &mut OwnedReadHalf, plan: &Mutex<Plan>) -> Option<Vec<u8>> {
     let mut said = Vec::new();
     while !said.windows(7).any(|window| window == b"COMMIT\0") {
         if !matches!(from_server.read_buf(&mut said).await, Ok(n) if n > 0) {
-            return;
+            return None;
         }
     }
     lock(plan).cut += 1;
+    Some(said)
 }
 
 /// Carries the client's messages, reading along which statements its transactions hold.

@@ -48,6 +48,7 @@ pub struct Model {
     pub book: Arc<Mutex<Book>>,
     seed: u64,
     calm: Arc<AtomicBool>,
+    slow: Arc<AtomicBool>,
 }
 
 /// What it does with a hand-over, how often of a thousand.
@@ -70,8 +71,8 @@ impl Model {
     /// Starts one. `post` is how long a hand-over may take.
     pub fn start(seed: u64, post: Duration, coverage: &Coverage) -> Self {
         let (fake, book) = (FakeMailgun::start(), Arc::new(Mutex::new(Book::default())));
-        let calm = Arc::new(AtomicBool::new(false));
-        let (noted, quiet, covered) = (book.clone(), calm.clone(), coverage.clone());
+        let (calm, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (noted, quiet, slowly, covered) = (book.clone(), calm.clone(), slow.clone(), coverage.clone());
         fake.answer(move |seen| {
             let mut book = lock(&noted);
             let email = seen.email_id().parse().unwrap_or_default();
@@ -90,15 +91,22 @@ impl Model {
                 what,
                 accepted,
             });
-            let reply = reply(what, &mut dice, post);
+            let mut reply = reply(what, &mut dice, post);
+            if slowly.load(Ordering::Relaxed) && what == WHIMS[0].1 {
+                reply = reply.after(post * 7 / 10);
+            }
             if seen.domain() == RENAMED {
                 covered.count("gave a Message-Id of its own");
-                let reply = if matches!(reply, Reply::Ok) { Reply::OtherId } else { reply };
-                return after(&mut dice, reply);
+                return after(&mut dice, renamed(reply));
             }
             after(&mut dice, reply)
         });
-        Self { fake, book, seed, calm }
+        Self { fake, book, seed, calm, slow }
+    }
+
+    /// Whether it takes most of the time that a hand-over may take.
+    pub fn be_slow(&self, slow: bool) {
+        self.slow.store(slow, Ordering::Relaxed);
     }
 
     /// From now on it answers 200.
@@ -155,6 +163,15 @@ impl Model {
             }
         });
         counts
+    }
+}
+
+/// The same, under another Message-Id where that is told.
+fn renamed(reply: Reply) -> Reply {
+    match reply {
+        Reply::Ok => Reply::OtherId,
+        Reply::Delay(time, then) => renamed(*then).after(time),
+        other => other,
     }
 }
 

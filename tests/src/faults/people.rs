@@ -16,6 +16,9 @@ use super::load::{DOMAINS, Load, bare};
 use super::world::World;
 use crate::lock;
 
+const SUPPRESS: &str = "mutation($input: SuppressInput!) {
+  suppress(input: $input) { inFlight { id } userErrors { code message } } }";
+
 /// From this answer on nothing goes to an address, but what was named.
 #[derive(Clone, Debug)]
 pub struct Suppressed {
@@ -141,15 +144,29 @@ impl People {
     }
 
     async fn suppress(&self, dice: &mut Dice) {
-        const SUPPRESS: &str = "mutation($input: SuppressInput!) {
-          suppress(input: $input) { inFlight { id } userErrors { code message } } }";
-        let all = self.load.all();
-        let waiting = all.iter().rev().filter(|planned| planned.id.is_some()).take(200).collect::<Vec<_>>();
-        if waiting.is_empty() {
-            return;
+        if let Some(address) = self.somebody(dice).await {
+            self.suppress_one(dice, address).await;
         }
-        let planned = dice.pick(&waiting);
-        let address = dice.pick(&planned.recipients).clone();
+    }
+
+    /// Suppresses some whose emails are under way.
+    pub async fn suppress_under_way(&self, dice: &mut Dice, n: usize) {
+        let mut addresses = self.under_way().await;
+        dice.shuffle(&mut addresses);
+        let all = addresses.into_iter().take(n).enumerate().map(|(i, address)| {
+            let mut dice = Dice::of(self.seed, ("under way", i));
+            async move { self.suppress_one(&mut dice, address).await }
+        });
+        futures::future::join_all(all).await;
+    }
+
+    async fn under_way(&self) -> Vec<String> {
+        let under_way = email::Entity::find().filter(email::Column::Status.eq(Status::Sending));
+        let found = under_way.select_only().column(email::Column::RecipientKey).into_tuple();
+        found.all(self.beside.store.read()).await.unwrap_or_default()
+    }
+
+    async fn suppress_one(&self, dice: &mut Dice, address: String) {
         let reason = dice.weighted(&[(3, "MANUAL"), (1, "COMPLAINT"), (1, "UNSUBSCRIBE")]);
         self.world.coverage.count("suppress");
         lock(&self.wishes).meant.insert((address.clone(), reason));
@@ -163,6 +180,23 @@ impl People {
             }
             lock(&self.wishes).suppressed.push(Suppressed { address, reason, at, in_flight });
         }
+    }
+
+    /// Whom to suppress: often somebody whose email is under way, which is the hardest.
+    async fn somebody(&self, dice: &mut Dice) -> Option<String> {
+        if dice.percent(60) {
+            let addresses = self.under_way().await;
+            if !addresses.is_empty() {
+                return Some(dice.pick(&addresses).clone());
+            }
+        }
+        let all = self.load.all();
+        let latest: Vec<_> = all.iter().rev().filter(|planned| planned.id.is_some()).take(200).collect();
+        if latest.is_empty() {
+            return None;
+        }
+        let planned = dice.pick(&latest);
+        Some(dice.pick(&planned.recipients).clone())
     }
 
     async fn pause(&self, dice: &mut Dice) {

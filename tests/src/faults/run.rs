@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entity::{Clock, Policy, Status, delivery_event, email};
+use entity::{Clock, Outcome, Policy, Status, delivery_event, email};
 use jobs::Context;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 use tokio::time::Instant;
@@ -70,7 +70,7 @@ pub async fn run(options: &Options) -> Verdict {
     let people = People::new(options.seed, world.clone(), load.clone(), ctx.clone());
     let faults = async {
         if options.trouble {
-            trouble::make(&world, options.seed, options.time).await;
+            trouble::make(&world, &people, options.seed, options.time).await;
         }
     };
     tokio::join!(load.send(&world, options.time), people.interfere(options.time), faults);
@@ -91,6 +91,9 @@ pub async fn run(options: &Options) -> Verdict {
     for kind in trouble::kinds().filter(|kind| options.trouble && !world.coverage.table().contains_key(kind)) {
         violations.push(Violation::new(format!("nothing is shown: the fault {kind:?} never happened")));
     }
+    for outcome in truth.attempts.values().flatten().map(|attempt| attempt.outcome) {
+        world.coverage.count(outcome_name(outcome));
+    }
     let mut told: Vec<Uuid> = violations.iter().filter_map(|violation| violation.email).collect();
     told.dedup();
     let mut statuses: BTreeMap<&'static str, usize> = BTreeMap::new();
@@ -109,6 +112,19 @@ pub async fn run(options: &Options) -> Verdict {
         took: start.elapsed(),
         settled: time,
         output,
+    }
+}
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Sent => "attempt: sent",
+        Outcome::Retry => "attempt: never left",
+        Outcome::Held => "attempt: held",
+        Outcome::Unconfirmed => "attempt: unconfirmed",
+        Outcome::AccountRefused => "attempt: account refused",
+        Outcome::Failed => "attempt: failed",
+        Outcome::NotHandedOver => "attempt: given back",
+        Outcome::LeaseRanOut => "attempt: its lease ran out",
     }
 }
 

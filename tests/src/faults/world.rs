@@ -87,6 +87,8 @@ pub struct World {
     pub pace: Pace,
     sabotage: Option<String>,
     ports: Vec<u16>,
+    /// Held by faults that take away the way to PostgreSQL, and by those that need it.
+    pub way: tokio::sync::Mutex<()>,
     started: AtomicUsize,
     /// What each process that ended had printed.
     pub past: Mutex<Vec<(String, Vec<String>)>>,
@@ -117,6 +119,7 @@ impl World {
             sabotage: sabotage.map(str::to_owned),
             ports: (0..2).map(|_| free_port()).collect(),
             started: AtomicUsize::new(0),
+            way: tokio::sync::Mutex::default(),
             past: Mutex::default(),
         });
         for i in 0..world.ports.len() {

@@ -127,7 +127,7 @@ pub fn none_is_taken_twice(truth: &Truth, pace: &Pace, found: &mut Vec<Violation
         }
         let times: Vec<_> =
             truth.posts.iter().filter(|post| post.email == *id && post.accepted).map(|post| post.at).collect();
-        if times.windows(2).any(|pair| pair[1] - pair[0] < resend / 2) {
+        if times.windows(2).any(|pair| pair[1] - pair[0] < resend * 9 / 10) {
             found.push(Violation::of(*id, "Mailgun took it twice, without the wait between that RESEND has"));
         }
     }
