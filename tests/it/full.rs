@@ -9,7 +9,7 @@ use tests::patience::SOON;
 
 /// One number that SQLite tells.
 async fn pragma(app: &App, name: &str) -> i64 {
-    let found = rows(app.ctx.store.write(), app.ctx.store.sql(&format!("PRAGMA {name}"), [])).await.unwrap();
+    let found = rows(app.ctx.store.write(), app.ctx.store.sql(format!("PRAGMA {name}"), [])).await.unwrap();
     found[0].try_get_by_index(0).unwrap()
 }
 
@@ -22,7 +22,7 @@ async fn a_full_sqlite_refuses_what_it_can_not_keep_and_goes_on_when_there_is_sp
     app.sql(&format!("PRAGMA max_page_count = {pages}")).await;
     let large = || Draft { text: Some("x".repeat(64 * 1024)), ..letter("reader@example.org") };
     let refused = app.engine.accept.take(CALLER, vec![large(), large()]).await;
-    let error = refused.err().expect("there is no space for it");
+    let error = refused.expect_err("there is no space for it");
     assert!(error.is_away(), "it is the database's trouble, and told as that: {error}");
     assert_eq!(app.count(Status::Queued).await, 20, "nothing of it was kept");
     app.assert_ledger_equals_rows().await;

@@ -34,6 +34,9 @@ pub struct Posted {
     pub accepted: bool,
 }
 
+/// What will happen: to which email, for which recipient, of which domain, under which Message-Id.
+type ToCome = (Fate, Uuid, String, String, String);
+
 /// Everything it knows.
 #[derive(Default)]
 pub struct Book {
@@ -117,7 +120,7 @@ impl Model {
     /// Lets what it accepted have its fate, until it is dropped. `told` hears of each event when it happens.
     pub async fn live(self: Arc<Self>, told: impl Fn(Logged)) {
         let mut known = 0;
-        let mut to_come: BTreeMap<(Instant, usize), (Fate, Uuid, String, String, String)> = BTreeMap::new();
+        let mut to_come: BTreeMap<(Instant, usize), ToCome> = BTreeMap::new();
         let mut n = 0;
         loop {
             let new: Vec<_> = self.fake.look(|state| {

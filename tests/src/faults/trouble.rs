@@ -129,9 +129,10 @@ async fn happen(world: &Arc<World>, people: &People, dice: &mut Dice, what: &str
         "PostgreSQL restarted" => world.postgres.restart().await,
         "PostgreSQL connections cut" => world.proxy.cut(),
         "commits without an answer" => {
-            world
-                .proxy
-                .lose_commits(1 + dice.below(3), *dice.pick(&["email_queue", "email_delivery_events", "INSERT"]));
+            world.proxy.lose_commits(
+                1 + dice.below(3),
+                dice.pick::<&str>(&["email_queue", "email_delivery_events", "INSERT"]),
+            );
             tokio::time::sleep(dice.millis(300, 800)).await;
         }
         "claims answered past their lease" => {

@@ -68,10 +68,12 @@ impl Truth {
             let book = lock(&world.mailgun.book);
             (book.posts.clone(), book.log.clone())
         };
+        let suppressions = suppression::Entity::find().all(db).await?;
+        let wishes = lock(&people.wishes).clone();
         let post = lock(&hooks.post);
         Ok(Self {
             planned: load.all(),
-            wishes: lock(&people.wishes).clone(),
+            wishes,
             posts,
             log,
             deliveries: post.deliveries.clone(),
@@ -83,7 +85,7 @@ impl Truth {
             attempts,
             events,
             facts: facts.into_iter().map(|facts| (facts.email_id, facts)).collect(),
-            suppressions: suppression::Entity::find().all(db).await?,
+            suppressions,
             metrics,
         })
     }

@@ -29,7 +29,7 @@ pub async fn measure() {
     tell("Mailgun back after 30 s, the first email accepted", mailgun_back(&world).await);
     tell("the only server killed and started again, a webhook answered 200", server_killed(&world).await);
     tell(
-        "a worker killed amid 8 hand-overs that Mailgun took, all of them known to be sent",
+        "a worker killed amid 7 hand-overs that Mailgun took, all of them known to be sent",
         worker_killed(&world).await,
     );
     living.abort();
