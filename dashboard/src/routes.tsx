@@ -1,0 +1,65 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from '@tanstack/react-router'
+
+import { only, parse, write } from './address.ts'
+import { Empty, Loading } from './parts/states.tsx'
+import { Frame } from './shell/frame.tsx'
+
+const root = createRootRoute({
+  component: Frame,
+  notFoundComponent: () => (
+    <Empty title="Nothing is here">
+      <Link to="/" className="text-accent underline">Go to the overview</Link>
+    </Empty>
+  ),
+})
+const at = () => root
+
+const overview = createRoute({
+  getParentRoute: at,
+  path: '/',
+  validateSearch: only('chart'),
+  component: lazyRouteComponent(() => import('./screens/overview/overview.tsx'), 'Overview'),
+})
+
+const emails = createRoute({
+  getParentRoute: at,
+  path: '/emails',
+  validateSearch: only('view', 'status', 'cause', 'address', 'domain', 'campaign', 'priority', 'since', 'until', 'order', 'after', 'before', 'email', 'tab'),
+  component: lazyRouteComponent(() => import('./screens/emails/emails.tsx'), 'Emails'),
+})
+
+const live = createRoute({
+  getParentRoute: at,
+  path: '/live',
+  validateSearch: only('type', 'address', 'campaign', 'email'),
+  component: lazyRouteComponent(() => import('./screens/live/live.tsx'), 'Live'),
+})
+
+const suppressions = createRoute({
+  getParentRoute: at,
+  path: '/suppressions',
+  validateSearch: only('search', 'reason', 'active', 'after', 'before', 'ask'),
+  component: lazyRouteComponent(() => import('./screens/suppressions/suppressions.tsx'), 'Suppressions'),
+})
+
+const settings = createRoute({
+  getParentRoute: at,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('./screens/settings/settings.tsx'), 'Settings'),
+})
+
+/** Every screen and what its address may say. A path here stands in the service's table of paths as well. */
+export const router = createRouter({
+  routeTree: root.addChildren([overview, emails, live, suppressions, settings]),
+  parseSearch: parse,
+  stringifySearch: write,
+  defaultPreload: 'intent',
+  defaultPendingComponent: () => <Loading />,
+  scrollRestoration: true,
+})
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router
+  }
+}
