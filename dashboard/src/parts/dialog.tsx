@@ -20,7 +20,12 @@ export function Dialog({ title, onClose, children, drawer = false, extra, wide =
   const heading = useId()
   useEffect(() => {
     const element = dialog.current
-    if (element !== null && !element.open) element.showModal()
+    if (element === null || element.open) return
+    element.showModal()
+    // The browser would begin with the button that closes it.
+    const body = element.querySelector('[data-body]')
+    const first = body?.querySelector<HTMLElement>('[data-first]') ?? body?.querySelector<HTMLElement>('input, select, textarea, a, button')
+    first?.focus()
   }, [])
   const place = drawer
     ? 'm-0 ms-auto h-dvh max-h-none w-full max-w-[600px] border-s animate-[slide_160ms_ease-out]'
@@ -44,7 +49,7 @@ export function Dialog({ title, onClose, children, drawer = false, extra, wide =
           {extra}
           <IconButton label="Close" onClick={onClose}><Close /></IconButton>
         </header>
-        <div className="min-h-0 flex-1 overflow-y-auto">{children}</div>
+        <div data-body="" className="min-h-0 flex-1 overflow-y-auto">{children}</div>
       </div>
     </dialog>
   )
@@ -80,7 +85,7 @@ export function Confirm({
         {problem !== undefined && <p role="alert" className="text-bad">{problem}</p>}
         <div className="mt-1 flex justify-end gap-2">
           <Button onClick={onClose}>Keep as it is</Button>
-          <Button tone={tone} busy={busy} disabled={disabled} onClick={onConfirm} autoFocus>{verb}</Button>
+          <Button tone={tone} busy={busy} disabled={disabled} onClick={onConfirm} data-first="">{verb}</Button>
         </div>
       </div>
     </Dialog>

@@ -12,7 +12,7 @@ const words: Record<Connection, { word: string; means: string; dot: string; text
 export function ConnectionBadge() {
   const { word, means, dot, text } = words[useConnection()]
   return (
-    <span role="status" title={means} className={`inline-flex items-center gap-1.5 px-1 ${text}`} data-testid="connection">
+    <span role="status" title={means} className={`inline-flex shrink-0 items-center gap-1.5 px-1 whitespace-nowrap ${text}`} data-testid="connection">
       <span aria-hidden="true" className={`size-2 rounded-full ${dot}`} />
       {word}
     </span>

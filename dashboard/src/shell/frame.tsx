@@ -52,7 +52,7 @@ export function Frame() {
         <header className="sticky top-0 z-20 flex h-12 items-center gap-1 border-b border-line bg-canvas/95 px-4 backdrop-blur md:px-6">
           <Mark className="me-1 size-6 md:hidden" />
           {viewer.sandbox && (
-            <span className="inline-flex items-center gap-1.5 rounded-md bg-warn-soft px-2 py-0.5 text-warn" title="Emails go to a built-in stand-in for Mailgun, which delivers nothing.">
+            <span className="inline-flex shrink-0 items-center gap-1.5 rounded-md bg-warn-soft px-2 py-0.5 whitespace-nowrap text-warn" title="Emails go to a built-in stand-in for Mailgun, which delivers nothing.">
               <Flask className="size-3.5" />
               <span>Sandbox<span className="hidden sm:inline">: nothing is delivered</span></span>
             </span>
@@ -61,7 +61,7 @@ export function Frame() {
           <ConnectionBadge />
           <ZoneSwitch />
           <IconButton label="Search and go (Ctrl K)" className="md:hidden" onClick={() => setOpen('palette')}><Search /></IconButton>
-          <IconButton label="Keys (?)" className="hidden md:inline-grid" onClick={() => setOpen('keys')}><Keyboard /></IconButton>
+          <IconButton label="Keys (?)" className="max-md:hidden" onClick={() => setOpen('keys')}><Keyboard /></IconButton>
           <LookMenu />
           <IconButton label="Sign out" onClick={() => signOut()}><Exit /></IconButton>
         </header>
@@ -159,7 +159,7 @@ function ZoneSwitch() {
       aria-label="Times in UTC"
       title={utc ? 'Times are in UTC; press for your own' : 'Times are your own; press for UTC'}
       onClick={() => setZone(utc ? 'local' : 'utc')}
-      className="h-8 rounded-lg px-2 text-muted hover:bg-sunken hover:text-text"
+      className="h-8 shrink-0 rounded-lg px-2 whitespace-nowrap text-muted hover:bg-sunken hover:text-text"
     >
       {utc ? 'UTC' : 'Local'}
     </button>

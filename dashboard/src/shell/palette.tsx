@@ -67,7 +67,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
       <div className="flex items-center gap-2 border-b border-line px-4">
         <Search className="size-4 text-muted" />
         <input
-          autoFocus
+          data-first=""
           role="combobox"
           aria-expanded="true"
           aria-controls="choices"

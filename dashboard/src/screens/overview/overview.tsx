@@ -91,7 +91,7 @@ function Numbers({ stats }: { stats: QueueNowFragment }) {
   return (
     <dl className="panel grid grid-cols-2 overflow-hidden sm:grid-cols-4 lg:grid-cols-7">
       {numbers.map(({ word, means, n, tone = '', status }) => (
-        <div key={word} title={means} className="-ms-px -mt-px flex flex-col-reverse justify-end border-s border-t border-line px-4 py-3">
+        <div key={word} title={means} className="-ms-px -mt-px flex flex-col-reverse max-lg:last:col-span-2 justify-end border-s border-t border-line px-4 py-3">
           <dt className="text-muted">
             {status === undefined ? word : <Link to="/emails" search={{ status }} className="rounded hover:text-accent hover:underline">{word}</Link>}
           </dt>

@@ -41,7 +41,7 @@ export function CreateKey({ onClose }: { onClose: () => void }) {
     <Dialog title="New API key" onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-3 p-4">
         <Field label="Name" hint="Who or what it is for." problem={problem}>
-          <Input required autoFocus placeholder="Shop, order emails" value={name} onChange={(event) => setName(event.target.value)} />
+          <Input required data-first="" placeholder="Shop, order emails" value={name} onChange={(event) => setName(event.target.value)} />
         </Field>
         <fieldset className="flex flex-col gap-1.5">
           <legend className="mb-1 font-medium">What it may do</legend>
@@ -82,7 +82,7 @@ function Secret({ secret, onClose }: { secret: string; onClose: () => void }) {
         <code data-testid="secret" className="rounded-lg border border-line bg-canvas p-3 font-mono text-xs break-all">{secret}</code>
         <div className="flex justify-end gap-2">
           <Button
-            autoFocus
+            data-first=""
             onClick={async () => {
               await navigator.clipboard.writeText(secret)
               tell('Copied.')

@@ -39,7 +39,7 @@ export function AddDialog({ onClose }: { onClose: () => void }) {
     <Dialog title="Suppress an address or a domain" onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-3 p-4">
         <Field label="Address or domain" hint="A domain means every address at it." problem={problem}>
-          <Input required autoFocus autoCapitalize="off" spellCheck={false} placeholder="ann@example.com" value={target} onChange={(event) => setTarget(event.target.value)} />
+          <Input required data-first="" autoCapitalize="off" spellCheck={false} placeholder="ann@example.com" value={target} onChange={(event) => setTarget(event.target.value)} />
         </Field>
         <Field label="Reason" hint={reasons[reason].means}>
           <Select value={reason} onChange={(event) => setReason(event.target.value as SuppressionReason)} className="w-full">

@@ -172,7 +172,7 @@ function Counts({ counts }: { counts: StatCounts | undefined }) {
   return (
     <dl className="panel grid grid-cols-2 overflow-hidden sm:grid-cols-4 lg:grid-cols-7">
       {numbers.map(([word, n, means]) => (
-        <div key={word} title={means} className="-ms-px -mt-px flex flex-col-reverse justify-end border-s border-t border-line px-4 py-2.5">
+        <div key={word} title={means} className="-ms-px -mt-px flex flex-col-reverse max-lg:last:col-span-2 justify-end border-s border-t border-line px-4 py-2.5">
           <dt className="text-muted">{word}</dt>
           <dd className={`text-lg leading-6 font-semibold tracking-tight ${n === 0 ? 'text-faint' : ''}`} data-testid={`count-${word}`}>{n === undefined ? '–' : count(n)}</dd>
         </div>
