@@ -41,6 +41,7 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
         Finding { name: "redis", said: redis(setup.redis.as_ref()).await },
         Finding { name: "mailgun", said: mailgun(&setup).await },
         Finding { name: "webhooks", said: webhooks(&setup) },
+        Finding { name: "links", said: links(&setup) },
     ];
     findings.iter().for_each(print);
     match findings.iter().filter(|finding| finding.said.is_err()).count() {
@@ -84,6 +85,17 @@ fn webhooks(setup: &Setup) -> Result<String, String> {
         (Mode::Sandbox { .. }, _) => Ok("the sandbox reports what becomes of emails".to_owned()),
         (Mode::Live { .. }, 1) => Ok("believed with one signing key".to_owned()),
         (Mode::Live { .. }, n) => Ok(format!("believed with any of {n} signing keys")),
+    }
+}
+
+/// Those to unsubscribe.
+fn links(setup: &Setup) -> Result<String, String> {
+    match &setup.settings.public_url {
+        None => Ok("lead nowhere: campaign mail is refused until PUBLIC_URL is set".to_owned()),
+        Some(url) if setup.has_open_links() => Err(format!(
+            "PUBLIC_URL is {url}: links to unsubscribe could be read on the way, and mailbox providers want https"
+        )),
+        Some(url) => Ok(format!("to unsubscribe lead to {url}")),
     }
 }
 

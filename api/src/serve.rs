@@ -12,6 +12,7 @@ use entity::Clock;
 use entity::clock::chance;
 use jobs::live::emails::Emails;
 use jobs::live::events::Events;
+use jobs::log::MailgunLog;
 use jobs::mailer::{Mailgun, PostLimits};
 use jobs::{Context, Engine, Store};
 use secrecy::SecretString;
@@ -77,6 +78,7 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
             }
         })
     });
+    warn_of_links(&setup);
     banner::print(&setup, at, sandbox.as_ref(), first_key.as_ref());
     let graphql = Graphql::new(app.clone(), setup.origins.clone(), setup.pace, life.soft.clone());
     let ended = answer(listener, &app, &graphql, &life, setup.timing.shutdown).await;
@@ -132,6 +134,7 @@ pub async fn work(setup: Setup) -> Result<(), Failure> {
     // This process answers nothing itself: the one that does is told.
     let sandbox = sandboxed::start(&setup, webhook::on_this_machine(&setup.public_url), &life).await?;
     let ctx = context(&setup, store).await?;
+    warn_of_links(&setup);
     let engine = start(&setup, &ctx, sandbox.as_ref(), true).await?;
     tracing::info!(slots = ctx.settings.slots, sandbox = ctx.settings.sandbox, "Working");
     life.soft.cancelled().await;
@@ -140,6 +143,14 @@ pub async fn work(setup: Setup) -> Result<(), Failure> {
         ctx.stop.cancel();
     };
     finish(&life, setup.timing.shutdown, ending).await
+}
+
+fn warn_of_links(setup: &Setup) {
+    if setup.has_open_links() {
+        tracing::warn!(
+            "PUBLIC_URL is not https: links to unsubscribe could be read on the way, and mailbox providers want https"
+        );
+    }
 }
 
 /// Brings the database up to date.
@@ -227,10 +238,12 @@ async fn start(
 ) -> Result<Engine, Failure> {
     let limits =
         PostLimits { post: ctx.timing.post, connect: ctx.timing.connect, idle: IDLE, slots: ctx.settings.slots };
-    let mailgun = match (&setup.mode, sandbox) {
-        (Mode::Live { base, key }, _) => Mailgun::new(base, key, limits)?,
-        (Mode::Sandbox { .. }, Some(running)) => Mailgun::new(&running.url, &running.key, limits)?,
+    let (base, key) = match (&setup.mode, sandbox) {
+        (Mode::Live { base, key }, _) => (base, key),
+        (Mode::Sandbox { .. }, Some(running)) => (&running.url, &running.key),
         (Mode::Sandbox { .. }, None) => unreachable!("a setup in sandbox mode has started its sandbox"),
     };
-    Ok(Engine::start(ctx.clone(), Arc::new(mailgun), setup.redis.clone(), works).await?)
+    let mailgun = Arc::new(Mailgun::new(base, key, limits)?);
+    let log = Arc::new(MailgunLog::new(base, key, limits)?);
+    Ok(Engine::start(ctx.clone(), mailgun, log, setup.redis.clone(), works).await?)
 }

@@ -11,6 +11,9 @@ use crate::app::App;
 /// Where the links lead.
 pub const PATH: &str = "/u/{token}";
 
+/// The page, without its words.
+const PAGE: &str = include_str!("unsubscribe/page.html");
+
 /// What is said.
 #[derive(Clone, Copy, Debug)]
 pub enum Page {
@@ -59,18 +62,23 @@ impl IntoResponse for Page {
                 "<p>You will get no more of these emails.</p><form method=\"post\"><button name=\"List-Unsubscribe\" \
                  value=\"One-Click\">Unsubscribe</button></form>",
             ),
-            Page::Done => (StatusCode::OK, "Unsubscribed", "<p>You will get no more of these emails.</p>"),
-            Page::NoSuchLink => {
-                (StatusCode::NOT_FOUND, "No such link", "<p>Please use the link as it stands in the email.</p>")
-            }
-            Page::Later => (StatusCode::SERVICE_UNAVAILABLE, "Not now", "<p>Please try again in a few minutes.</p>"),
+            Page::Done => (
+                StatusCode::OK,
+                "You are unsubscribed",
+                "<p>You will get no more of these emails. One that was on its way already may still arrive.</p>",
+            ),
+            Page::NoSuchLink => (
+                StatusCode::NOT_FOUND,
+                "This link does not work",
+                "<p>It may have been cut off. Please use it as it stands in the email.</p>",
+            ),
+            Page::Later => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Please try again",
+                "<p>We could not do it just now. In a few minutes it should work.</p>",
+            ),
         };
-        let page = format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
-             content=\"width=device-width\"><meta name=\"robots\" content=\"noindex\"><title>{title}</title>\
-             <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}}\
-             button{{font:inherit;padding:.5rem 1rem}}</style><h1>{title}</h1>{rest}</html>"
-        );
+        let page = PAGE.replace("{title}", title).replace("{rest}", rest);
         let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
         let headers = [
             (header::CONTENT_SECURITY_POLICY, policy),

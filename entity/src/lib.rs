@@ -37,6 +37,7 @@ pub mod priority;
 pub mod quarantined_event;
 pub mod rate;
 pub mod recipient;
+pub mod reconcile_mark;
 pub mod scope;
 pub mod sealed;
 pub mod status;

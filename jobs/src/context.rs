@@ -83,6 +83,7 @@ pub struct Context {
     pub scopes: Scopes,
     pub trouble: Trouble,
     pub unsubscribe: crate::unsubscribe::Key,
+    pub foreign_ids: crate::reconcile::mark::ForeignIds,
     /// Which counters this process adds to ([`entity::tally`]).
     pub shard_of_process: i16,
     /// Cancelled when the process is to take nothing new.
@@ -112,6 +113,7 @@ impl Context {
             scopes: Scopes::default(),
             trouble: Trouble::default(),
             unsubscribe: crate::unsubscribe::Key::default(),
+            foreign_ids: crate::reconcile::mark::ForeignIds::default(),
             shard_of_process: (chance * 8.0) as i16,
             stop,
             abandon: CancellationToken::new(),
@@ -138,7 +140,7 @@ impl Context {
         Facts {
             now: self.clock.now(),
             max_tries: self.settings.max_tries,
-            resend: delta(self.timing.resend),
+            first_look: delta(self.timing.looks[0].min(self.timing.resend)),
             snooze: delta(self.timing.snooze),
             max_age: self.settings.max_age,
             suppressed: None,

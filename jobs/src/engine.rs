@@ -11,10 +11,11 @@ use crate::context::Context;
 use crate::feed::Feeder;
 use crate::lane::{Carrier, Handler, LaneError, Lanes, RedisSettings};
 use crate::live::news::{News, Way};
+use crate::log::{Desk, Log};
 use crate::mailer::Mailer;
 use crate::record::Recorder;
 use crate::send::Sender;
-use crate::{bulk, cron, watch};
+use crate::{bulk, cron, reconcile, resolve, watch};
 
 /// A running process.
 pub struct Engine {
@@ -43,13 +44,15 @@ pub struct Health {
 }
 
 impl Engine {
-    /// Starts taking in and recording, and, with `workers`, sending, feeding, looking after, bulk work and schedules.
+    /// Starts taking in and recording, and, with `workers`, sending, feeding, looking after, asking the log, bulk work and
+    /// schedules.
     ///
     /// # Errors
     /// When Redis' settings make no sense. That it is away is no error.
     pub async fn start(
         ctx: Arc<Context>,
         mailer: Arc<dyn Mailer>,
+        log: Arc<dyn Log>,
         redis: Option<RedisSettings>,
         workers: bool,
     ) -> Result<Self, LaneError> {
@@ -80,6 +83,11 @@ impl Engine {
             cron::start(ctx.clone(), &tasks);
         }
         let (accept, recorder) = (Accept::start(ctx.clone()), Recorder::start(ctx.clone()));
+        if workers {
+            let desk = Desk { ctx: ctx.clone(), recorder: recorder.clone(), log };
+            tasks.spawn(resolve::run(desk.clone()));
+            tasks.spawn(reconcile::run(desk));
+        }
         let news = News::start(&ctx, told, recorder.recorded(), &tasks)?;
         Ok(Self { ctx, accept, recorder, news, lanes, sender, tasks, redis: configured })
     }

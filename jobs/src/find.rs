@@ -129,8 +129,7 @@ pub(crate) async fn counted(ctx: &Context, clauses: Clauses) -> Result<(u64, boo
 }
 
 async fn tallied(ctx: &Context, filter: &Filter) -> Result<u64> {
-    let mut text =
-        "SELECT t.status, CAST(sum(t.n) AS bigint) AS n FROM email_tallies t WHERE t.status < $1".to_owned();
+    let mut text = "SELECT t.status, CAST(sum(t.n) AS bigint) AS n FROM email_tallies t WHERE t.status < $1".to_owned();
     let mut values = vec![Value::from(tally::PENDING)];
     let mut and = |clause: &str, value: Value| {
         values.push(value);

@@ -221,13 +221,14 @@ async fn gather_facts(
 fn may_leave_unsent(cause: &Cause) -> bool {
     match cause {
         Cause::Settle(report) => !matches!(report.handed, Handed::Sent { .. } | Handed::Failed { .. }),
-        Cause::Resend | Cause::Resolve { .. } | Cause::Retry => true,
+        Cause::Resend | Cause::Absent { .. } | Cause::Resolve { .. } | Cause::Retry => true,
         Cause::Due
         | Cause::Claim { .. }
         | Cause::Suppress { .. }
         | Cause::WrongMode { .. }
         | Cause::DeadlineOver
         | Cause::LeaseOver
+        | Cause::Look { .. }
         | Cause::Cancel
         | Cause::Reschedule { .. }
         | Cause::Report(_) => false,

@@ -1,8 +1,8 @@
 //! What happens to an email, from its acceptance to its end. Knows no GraphQL.
 //!
 //! `accept` takes it in, `feed` rings for it when it is due, `lane` carries the bell, `send` claims, hands over and settles;
-//! `event` reads what Mailgun reports and `record` keeps it, with what follows from it; `ledger` alone changes where an email
-//! stands. `hold` and `breaker` make it wait, `control` and `bulk` act on request, and
+//! `event` reads what Mailgun reports and `record` keeps it, with what follows from it; `resolve` asks Mailgun's `log` for emails in
+//! doubt and `reconcile` for events that no webhook brought; `ledger` alone changes where an email stands. `hold` and `breaker` make it wait, `control` and `bulk` act on request, and
 //! `engine` starts and stops it all.
 
 #![expect(missing_docs, reason = "a field's name says it; where it does not, it has a comment")]
@@ -28,10 +28,13 @@ pub mod lane;
 pub mod lead;
 pub mod ledger;
 pub mod live;
+pub mod log;
 pub mod look;
 pub mod mailer;
 pub mod metric;
+pub mod reconcile;
 pub mod record;
+pub mod resolve;
 pub mod rows;
 pub mod scope;
 pub mod send;

@@ -3,6 +3,7 @@
 //! Kept true here: nothing is posted on a lease that has become short; `Connect` and `NotHandedOver` are said only when the
 //! request cannot have been accepted; nothing is repeated.
 
+pub(crate) mod access;
 mod body;
 mod form;
 mod lease;
@@ -138,10 +139,15 @@ pub struct RetryHint {
 }
 
 impl Mail {
-    /// The email's Message-Id without its angle brackets, as Mailgun's events name it.
+    /// Its Message-Id: see [`message_id`].
     pub fn message_id(&self) -> String {
-        format!("{}@{}", self.email_id, self.sending_domain)
+        message_id(self.email_id, &self.sending_domain)
     }
+}
+
+/// An email's Message-Id without its angle brackets, as Mailgun's events name it.
+pub fn message_id(email: Uuid, sending_domain: &str) -> String {
+    format!("{email}@{sending_domain}")
 }
 
 /// Ids alone: an email's content belongs in no log.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::Context;
 use crate::error::Result;
 use crate::hold::{Holds, Leave};
+use crate::reconcile::mark::{Standing, standings};
 use crate::rows::Rows;
 use crate::scope::Scope;
 use crate::store::{execute, rows};
@@ -97,6 +98,8 @@ pub struct QueueStats {
     pub lanes: Vec<LaneStats>,
     /// The breakers that are open.
     pub breakers: Vec<breaker::Model>,
+    /// How far Mailgun's log was read.
+    pub reconciliation: Vec<Standing>,
     pub ledger: Ledger,
 }
 
@@ -167,6 +170,7 @@ pub async fn queue(ctx: &Context) -> Result<QueueStats> {
         sent_per_minute: sent_per_minute(ctx).await?,
         lanes: lanes.into(),
         breakers: holds.breakers,
+        reconciliation: standings(ctx).await?,
         ledger,
     })
 }

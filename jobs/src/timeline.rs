@@ -85,7 +85,11 @@ pub fn entries(
         Status::Sending => story.push(entry(email.updated_at, Kind::Attempt, "being handed over to Mailgun")),
         Status::Unconfirmed => {
             if let Some(at) = email.resolve_at {
-                story.push(entry(email.updated_at, Kind::Retry, format!("to be sent again at {}", time(at))));
+                story.push(entry(
+                    email.updated_at,
+                    Kind::Retry,
+                    format!("to be looked for in Mailgun's log at {}", time(at)),
+                ));
             }
         }
         Status::Sent | Status::Deferred | Status::Delivered | Status::Bounced | Status::Complained => {}

@@ -29,6 +29,14 @@ pub struct Timing {
     pub probe_most: Duration,
     /// How long an email rests whose way to Mailgun is closed and whose tries are spent.
     pub snooze: Duration,
+    /// When Mailgun's log is asked for an UNCONFIRMED email, counted from when it became that. The last lies behind `trust`.
+    pub looks: [Duration; 6],
+    /// What happened this long ago stands in Mailgun's log, if it stands there at all (Mailgun's "Event Polling" page).
+    pub trust: Duration,
+    /// How often the log is read for events that no webhook brought.
+    pub reconcile: Duration,
+    /// How long a webhook may take before its event counts as one that no webhook brought.
+    pub grace: Duration,
     /// How often expired leases, deadlines and resends are looked for.
     pub watch: Duration,
     /// How often the clock is aligned with the database's.
@@ -52,6 +60,10 @@ impl Default for Timing {
             probe_first: Duration::from_secs(1),
             probe_most: Duration::from_secs(60),
             snooze: Duration::from_secs(5),
+            looks: [2, 10, 30, 120, 600, 1_860].map(Duration::from_secs),
+            trust: Duration::from_secs(1_800),
+            reconcile: Duration::from_secs(300),
+            grace: Duration::from_secs(120),
             watch: Duration::from_secs(1),
             align: Duration::from_secs(30),
             shutdown: Duration::from_secs(25),
@@ -76,6 +88,10 @@ impl Timing {
             probe_first: whole.probe_first / n,
             probe_most: whole.probe_most / n,
             snooze: whole.snooze / n,
+            looks: whole.looks.map(|look| look / n),
+            trust: whole.trust / n,
+            reconcile: whole.reconcile / n,
+            grace: whole.grace / n,
             watch: whole.watch / n,
             align: whole.align / n,
             shutdown: whole.shutdown,
@@ -93,6 +109,15 @@ mod tests {
             assert!(timing.post < timing.lease_margin);
             assert!(timing.lease_margin < timing.lease);
             assert!(timing.post <= timing.shutdown);
+        }
+    }
+
+    #[test]
+    fn the_last_look_into_the_log_can_prove_something() {
+        for timing in [Timing::default(), Timing::divided(10)] {
+            assert!(timing.looks.is_sorted());
+            assert!(timing.looks[5] > timing.trust);
+            assert!(timing.grace < timing.trust);
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::breaker;
 use crate::context::Context;
 use crate::error::Result;
 use crate::ledger::{self, Cause, Move, Shard};
+use crate::resolve;
 use crate::store::rows;
 
 /// At most this many emails in one transaction.
@@ -103,9 +104,7 @@ async fn expired(ctx: &Context, lane: Priority, scope: i32, most: i64) -> Result
 
 /// UNCONFIRMED emails of policy RESEND whose wait is over go again.
 pub async fn resends(ctx: &Context) -> Result<()> {
-    let text = "SELECT id FROM email_queue WHERE resolve_at <= $1 ORDER BY resolve_at LIMIT $2";
-    let values = [Value::from(ctx.clock.now()), Value::from(GROUP)];
-    let ids = ids(ctx, text, values).await?;
+    let ids = resolve::resends(ctx).await?;
     apply(ctx, ids.into_iter().map(|email| Move { email, cause: Cause::Resend }).collect()).await
 }
 

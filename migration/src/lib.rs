@@ -18,6 +18,7 @@ mod m20261124_000008_events;
 mod m20261124_000009_unsubscribe;
 mod m20261124_000011_suppressions;
 mod m20261124_000012_campaigns;
+mod m20261124_000013_reconcile;
 
 /// The list, in order.
 pub struct Migrator;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000009_unsubscribe::Migration),
             Box::new(m20261124_000011_suppressions::Migration),
             Box::new(m20261124_000012_campaigns::Migration),
+            Box::new(m20261124_000013_reconcile::Migration),
         ]
     }
 }

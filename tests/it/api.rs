@@ -1,6 +1,7 @@
 //! The program as its users meet it: started as a process, asked over HTTP.
 
 mod control;
+mod entries;
 mod events;
 mod http;
 mod keys;
@@ -39,7 +40,12 @@ impl Served {
 
     /// One that is started with something more.
     pub async fn with(backend: Backend, more: impl FnOnce(Launch) -> Launch) -> Self {
-        let (data, database) = (Scratch::new("data"), backend.database().await);
+        Self::over(backend.database().await, more).await
+    }
+
+    /// One on this database.
+    pub async fn over(database: Database, more: impl FnOnce(Launch) -> Launch) -> Self {
+        let data = Scratch::new("data");
         let process = more(mailmind(&["serve"], &data, &database)).start();
         let url = address(&process).await;
         let client = Client::new(&url, KEY);

@@ -3,8 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use entity::{Clock, clock};
+use serde_json::{Value, json};
+use tests::client::http;
 use tests::database::Backend;
+use tests::patience::until_true;
 use tests::process::Launch;
+use tests::webhook::{SIGNING_KEY, Told};
+use uuid::Uuid;
 
 use crate::api::{KEY, Served, address};
 
@@ -12,6 +18,7 @@ on_both! {
     every_audit_of_graphql_over_http_passes
     the_socket_speaks_its_protocol_to_the_letter
     the_clients_that_applications_use_do_what_their_manuals_say
+    a_client_that_cuts_itself_off_at_random_has_every_event_once
     no_operation_of_the_schema_fails_of_what_a_fuzzer_asks
     the_rest_paths_answer_a_fuzzer_as_they_are_described
 }
@@ -64,6 +71,57 @@ async fn the_clients_that_applications_use_do_what_their_manuals_say(backend: Ba
     let served = Served::on(backend).await;
     let said = node(&served, &["--test"], "clients.test.mjs").await;
     assert!(said.iter().any(|line| line == "# pass 12"), "{}", said.join("\n"));
+}
+
+async fn a_client_that_cuts_itself_off_at_random_has_every_event_once(backend: Backend) {
+    const WAVES: usize = 40;
+    let served = Served::with(backend, |launch| launch.env("MAILGUN_WEBHOOK_SIGNING_KEY", SIGNING_KEY)).await;
+    served.silence_the_sandbox().await;
+    let now = Clock::system().now();
+    let tell = |event: &str| Told::new(event, Uuid::nil(), "bob@example.org", now);
+    let post = async |told: Told| {
+        let body = told.body(now, &hex::encode(clock::random_bytes::<25>()));
+        let url = format!("{}/webhooks/mailgun", served.url);
+        http().post(url).body(body).send().await.unwrap().error_for_status().unwrap();
+    };
+    post(tell("delivered")).await;
+    let query = "query($before: String) { deliveryEvents(last: 100, before: $before) {
+        nodes { id } pageInfo { startCursor hasPreviousPage } } }";
+    let page = served.client.query(query, json!({})).await;
+    let launch = Launch::of("node").args([scripts().join("follow.mjs")]).env("URL", &served.url).env("KEY", KEY);
+    let launch = launch.env("SEED", "7").env("LAST", "COMPLAINED");
+    let follower = launch.env("AFTER", page["deliveryEvents"]["pageInfo"]["startCursor"].as_str().unwrap()).start();
+    for wave in 0..WAVES {
+        // They pour in while it follows: the one is never far ahead of the other.
+        let near = async || follower.exited().is_some() || follower.output().len() + 100 >= wave * 20;
+        until_true("the follower to come near", PATIENCE, near).await;
+        futures::future::join_all((0..20).map(|_| async {
+            let told = tell("opened");
+            // What was not heard to be taken comes again.
+            post(told.clone()).await;
+            post(told).await;
+        }))
+        .await;
+    }
+    post(tell("complained")).await;
+    let ended = follower.ended(PATIENCE).await;
+    let mut said = follower.output();
+    assert!(ended.success(), "{ended}\n{}", said.join("\n"));
+    let cuts = said.pop().unwrap();
+    let cuts: usize = cuts.split(' ').nth(2).unwrap().parse().unwrap();
+    assert!(cuts > WAVES / 2, "cut off {cuts} times");
+
+    let (mut all, mut before) = (Vec::new(), Value::Null);
+    loop {
+        let page = served.client.query(query, json!({ "before": before })).await["deliveryEvents"].take();
+        all.extend(page["nodes"].as_array().unwrap().iter().rev().map(|node| node["id"].as_str().unwrap().to_owned()));
+        before = page["pageInfo"]["startCursor"].clone();
+        if page["pageInfo"]["hasPreviousPage"] == false {
+            break;
+        }
+    }
+    // Without the first of all, after which it began.
+    assert_eq!((all.len(), &said[..]), (WAVES * 20 + 2, &all[1..]));
 }
 
 async fn fuzz(served: &Served, path: &str, args: &[&str]) {

@@ -174,7 +174,8 @@ async fn an_answer_that_proves_nothing_leaves_the_email_unconfirmed_after_one_po
         let id = app.send(1, Priority::Normal).await[0];
         let email = app.await_status(id, Status::Unconfirmed).await;
         assert!(email.last_error.as_deref().unwrap().contains(why), "{:?} for {why}", email.last_error);
-        assert_eq!((email.attempts, email.resolve_at), (1, None));
+        assert_eq!(email.attempts, 1);
+        assert!(email.resolve_at.is_some(), "Mailgun's log is to be asked");
         let (posts, taken) = app.mailgun.look(|s| (s.posts_for(&id.to_string()), s.accepted_for(&id.to_string())));
         assert_eq!((posts, taken), (1, accepted), "{why}");
         assert_eq!(app.attempts(id).await[0].outcome, Outcome::Unconfirmed);
@@ -196,7 +197,7 @@ async fn an_unknown_outcome_is_repeated_for_resend_alone_and_no_more_often_than_
     until_true("RESEND to be at the end of its tries", SOON, async || app.email(ids[2]).await.attempts == 3).await;
     app.await_all(&ids, Status::Unconfirmed, SOON).await;
     assert_eq!(ids.iter().map(|id| posts(*id)).collect::<Vec<_>>(), [1, 1, 3]);
-    assert_eq!(app.email(ids[2]).await.resolve_at, None, "from here on it waits for proof like VERIFY");
+    assert!(app.email(ids[2]).await.resolve_at.is_some(), "from here on it waits for proof like VERIFY");
     app.assert_ledger_equals_rows().await;
 }
 

@@ -10,6 +10,7 @@ use jobs::accept::{Answer, Draft};
 use jobs::hold::{Holds, Leave};
 use jobs::lane::RedisSettings;
 use jobs::ledger::{self, Cause, Move, Moved, Refusal, Shard};
+use jobs::log::MailgunLog;
 use jobs::mailer::{Mailgun, PostLimits};
 use jobs::{Context, Engine, Settings, Store, Timing};
 use sea_orm::EntityTrait;
@@ -33,6 +34,8 @@ pub struct Plan {
     pub hurry: u32,
     /// .. but those of a POST and its lease by this, for a machine with other work.
     pub hurry_posts: u32,
+    /// .. and those of looks into Mailgun's log by this.
+    pub hurry_log: u32,
     /// What the user would set.
     pub settings: Settings,
     /// Whether it sends, or only takes in.
@@ -40,13 +43,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// In process, ten times as fast (its POSTs four times), five slots.
+    /// In process, ten times as fast (its POSTs four times, looks into the log not at all), five slots.
     pub fn on(backend: Backend) -> Self {
         Self {
             backend,
             redis: None,
             hurry: 10,
             hurry_posts: 4,
+            hurry_log: 1,
             settings: Settings { domains: vec!["mg.example.com".into()], sandbox: false, ..Settings::default() },
             workers: true,
         }
@@ -82,13 +86,23 @@ impl Plan {
         self
     }
 
+    /// With another pace of looks into Mailgun's log.
+    pub fn hurry_log(mut self, hurry: u32) -> Self {
+        self.hurry_log = hurry;
+        self
+    }
+
     fn timing(&self) -> Timing {
-        let posts = Timing::divided(self.hurry_posts);
+        let (posts, log) = (Timing::divided(self.hurry_posts), Timing::divided(self.hurry_log));
         Timing {
             lease: posts.lease,
             lease_margin: posts.lease_margin,
             post: posts.post,
             connect: posts.connect,
+            looks: log.looks,
+            trust: log.trust,
+            reconcile: log.reconcile,
+            grace: log.grace,
             ..Timing::divided(self.hurry)
         }
     }
@@ -152,6 +166,8 @@ impl App {
             PostLimits { post: timing.post, connect: timing.connect, slots: settings.slots, ..PostLimits::default() };
         let mailer =
             Mailgun::new(&settings.api_base, &SecretString::from("key-test"), limits).expect("the mailer is made");
+        let log =
+            MailgunLog::new(&settings.api_base, &SecretString::from("key-test"), limits).expect("its log is reached");
         let keyring = Keyring::parse(keys.expose_secret()).expect("a generated keyring is read back");
         let stop = CancellationToken::new();
         let ctx = Context::new(store, Clock::system(), timing, settings, keyring, entity::clock::chance(), stop);
@@ -162,8 +178,9 @@ impl App {
             db: 0,
             prefix: "test".into(),
         });
-        let engine =
-            Engine::start(ctx.clone(), Arc::new(mailer), redis, plan.workers).await.expect("the engine starts");
+        let engine = Engine::start(ctx.clone(), Arc::new(mailer), Arc::new(log), redis, plan.workers)
+            .await
+            .expect("the engine starts");
         Self { ctx, engine, mailgun, database, keys, plan }
     }
 

@@ -37,7 +37,11 @@ pub async fn assert_ledger_equals_rows(ctx: &Context) {
     ));
     let recipients = "SELECT k.lane, k.scope, CAST(98 AS smallint) AS status, count(*) AS n FROM campaign_recipients r \
          JOIN campaigns k ON k.id = r.campaign_id WHERE r.email_id IS NULL GROUP BY k.lane, k.scope";
-    assert_eq!(waiting.await, counts(recipients.to_owned()).await, "the pending tallies (left) are not the recipients (right)");
+    assert_eq!(
+        waiting.await,
+        counts(recipients.to_owned()).await,
+        "the pending tallies (left) are not the recipients (right)"
+    );
     let failures =
         "SELECT lane, scope, CAST(9 AS smallint) AS status, count(*) AS n FROM email_failures GROUP BY lane, scope";
     let failed: BTreeMap<_, _> = queue.into_iter().filter(|((_, _, status), _)| *status == 9).collect();

@@ -2,6 +2,7 @@
 //! as the test says. It runs on a thread of its own, so a busy test never slows it, and costs little enough to measure against.
 
 mod form;
+mod log;
 mod script;
 mod state;
 mod wire;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use entity::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc as orders, watch};
 use tokio::time::{Instant, timeout_at};
@@ -18,6 +20,7 @@ use crate::child::free_port;
 use crate::lock;
 
 pub use form::{Field, Form};
+pub use log::{Api, Asked, Tells};
 pub use script::Reply;
 pub use state::{Accepted, State};
 pub use wire::Post;
@@ -46,6 +49,9 @@ struct Shared {
     memory: Memory,
     script: Mutex<Arc<Script>>,
     state: Mutex<State>,
+    log: Mutex<log::Book>,
+    clock: Clock,
+    port: u16,
     changed: Notify,
 }
 
@@ -63,13 +69,16 @@ impl FakeMailgun {
 
     /// Starts one that accepts everything and remembers as much as told.
     pub fn remembering(memory: Memory) -> Self {
+        let (port, (sender, receiver)) = (free_port(), orders::unbounded_channel());
         let shared = Arc::new(Shared {
             memory,
             script: Mutex::new(Arc::new(|_: &Post| Reply::Ok)),
             state: Mutex::default(),
+            log: Mutex::default(),
+            clock: Clock::system(),
+            port,
             changed: Notify::new(),
         });
-        let (port, (sender, receiver)) = (free_port(), orders::unbounded_channel());
         // Bound before this returns: a client may come at once.
         let listener = bind(port);
         let serving = shared.clone();
@@ -93,6 +102,21 @@ impl FakeMailgun {
     /// From now on messages are answered so. It runs for every message, in the order they come in.
     pub fn answer(&self, script: impl Fn(&Post) -> Reply + Send + Sync + 'static) {
         *lock(&self.shared.script) = Arc::new(script);
+    }
+
+    /// From now on the log of what happened is told, page by page as the script says. Before it is not found.
+    pub fn tell_log(&self, script: impl Fn(&Asked) -> Tells + Send + Sync + 'static) {
+        lock(&self.shared.log).script = Some(Arc::new(script));
+    }
+
+    /// Lets the log know of more than what was accepted: an item as the Events API has it.
+    pub fn log_also(&self, item: serde_json::Value) {
+        lock(&self.shared.log).items.push(item);
+    }
+
+    /// The pages of the log that somebody asked for.
+    pub fn log_asked(&self) -> Vec<Asked> {
+        lock(&self.shared.log).asked.clone()
     }
 
     /// Closes the port: whoever connects is refused. Idle connections are closed; a message under way is still answered.
@@ -228,10 +252,32 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>, mut closing: watch::Re
                 let stats = lock(&shared.state).stats();
                 connection.respond(200, &[], stats.as_bytes()).await
             }
+            Request::Log(asked) => {
+                let (status, body) = tell(&asked, &shared);
+                connection.respond(status, &[], body.as_bytes()).await
+            }
             Request::Other(status, text) => connection.respond(status, &[], text.as_bytes()).await,
         };
         if !matches!(ending, Ok(Ending::Open)) || closing.has_changed().is_err() {
             return;
+        }
+    }
+}
+
+/// What the log answers: the status and the body.
+fn tell(asked: &Asked, shared: &Shared) -> (u16, String) {
+    let script = {
+        let mut book = lock(&shared.log);
+        book.asked.push(asked.clone());
+        book.script.clone()
+    };
+    match script.map_or(Tells::Status(404), |script| script(asked)) {
+        Tells::Status(status) => (status, "scripted".to_owned()),
+        Tells::Nonsense => (200, "Mailgun Magnificent API".to_owned()),
+        Tells::Page => {
+            let items = lock(&shared.log).items.clone();
+            let base = format!("http://127.0.0.1:{}", shared.port);
+            (200, asked.answer(lock(&shared.state).messages(), &items, &base).to_string())
         }
     }
 }
@@ -246,10 +292,10 @@ async fn answer(connection: &mut Connection, post: Post, shared: &Shared) -> std
         tokio::time::sleep(delay).await;
         reply = *then;
     }
-    let message_id = post.message_id();
+    let message_id = reply.message_id(&post);
     let (accepts, answer) = reply.plan(&message_id);
     if accepts {
-        lock(&shared.state).accept(post, message_id, shared.memory);
+        lock(&shared.state).accept(post, message_id, shared.clock.now(), shared.memory);
         shared.changed.notify_waiters();
     }
     match answer {

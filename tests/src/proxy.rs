@@ -1,4 +1,5 @@
-//! A way to PostgreSQL that can break at the worst moment: after a COMMIT was executed and before its answer arrives.
+//! A way to PostgreSQL that can break at the worst moment, after a COMMIT was executed and before its answer arrives, and
+//! that counts what is asked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -23,6 +24,8 @@ struct Plan {
     mark: String,
     left: usize,
     cut: usize,
+    /// How often each statement was asked.
+    asked: HashMap<String, usize>,
 }
 
 impl Proxy {
@@ -46,12 +49,18 @@ impl Proxy {
     /// The next `n` transactions with a statement that holds `mark` are committed, and their connections break before they
     /// hear of it.
     pub fn lose_commits(&self, n: usize, mark: &str) {
-        *lock(&self.plan) = Plan { mark: mark.to_owned(), left: n, cut: 0 };
+        let mut plan = lock(&self.plan);
+        (plan.mark, plan.left, plan.cut) = (mark.to_owned(), n, 0);
     }
 
     /// How many answers were lost since [`Proxy::lose_commits`].
     pub fn lost(&self) -> usize {
         lock(&self.plan).cut
+    }
+
+    /// How many statements that hold `part` were asked so far.
+    pub fn asked(&self, part: &str) -> usize {
+        lock(&self.plan).asked.iter().filter(|(statement, _)| statement.contains(part)).map(|(_, n)| n).sum()
     }
 }
 
@@ -130,8 +139,11 @@ async fn ask(
             }
             b'B' => {
                 let (_, rest) = text(body);
-                let mark = lock(&plan).mark.clone();
-                marked |= statements.get(text(rest).0).is_some_and(|statement| statement.contains(&mark));
+                if let Some(statement) = statements.get(text(rest).0) {
+                    let mut plan = lock(&plan);
+                    marked |= statement.contains(&plan.mark);
+                    *plan.asked.entry(statement.clone()).or_default() += 1;
+                }
             }
             b'Q' if body.starts_with(b"BEGIN") => marked = false,
             b'Q' if body.starts_with(b"COMMIT") && marked => {

@@ -1,9 +1,10 @@
 //! A configuration that makes sense: every part read, alone and beside the others.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::http::Uri;
 use chrono::TimeDelta;
 use jobs::Timing;
 use jobs::lane::RedisSettings;
@@ -51,6 +52,15 @@ impl Setup {
                 *url = format!("http://{at}");
             }
         }
+    }
+
+    /// Links in campaign mail lead over plain http to another machine than this: what stands in them could be read and changed on
+    /// the way, and mailbox providers show no button for them (RFC 8058, 3.1 wants https).
+    pub fn has_open_links(&self) -> bool {
+        let Some(uri) = self.settings.public_url.as_ref().and_then(|url| url.parse::<Uri>().ok()) else { return false };
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let here = host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        uri.scheme_str() == Some("http") && !here
     }
 
     /// The database or the keys lie in DATA_DIR. A process that has both elsewhere needs no disk.

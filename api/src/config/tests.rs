@@ -268,3 +268,20 @@ mod key_file {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "nonsense");
     }
 }
+
+#[test]
+fn links_are_open_where_they_lead_elsewhere_without_https() {
+    let cases = [
+        (&[][..], false),
+        (&["--public-url=http://localhost:8080"], false),
+        (&["--public-url=http://[::1]:8080"], false),
+        (&["--public-url=https://mail.example.com"], false),
+        (&["--public-url=HTTPS://mail.example.com"], false),
+        (&["--public-url=http://mail.example.com/"], true),
+        (&["--public-url=http://10.0.0.1:8080"], true),
+        (&["--public-url=http://localhost.example.com"], true),
+    ];
+    for (options, open) in cases {
+        assert_eq!(setup(options).map(|setup| setup.has_open_links()), Ok(open), "{options:?}");
+    }
+}

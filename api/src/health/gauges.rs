@@ -58,6 +58,13 @@ fn waits(app: &App, queue: &QueueStats, holds: &Holds) {
         gauge!("mailmind_holds", "cause" => label).set(n as f64);
     }
     gauge!("mailmind_breakers_open").set(holds.breakers.len() as f64);
+    for standing in &queue.reconciliation {
+        let gauge = |name: &'static str| gauge!(name, "domain" => standing.domain.clone());
+        gauge("mailmind_reconcile_lag_seconds").set((now - standing.checked_through).as_seconds_f64().max(0.0));
+        gauge("mailmind_reconcile_recovered").set(standing.recovered as f64);
+        gauge("mailmind_reconcile_failing").set(flag(standing.failing_since.is_some()));
+        gauge("mailmind_webhooks_silent").set(flag(standing.silent_since.is_some()));
+    }
 }
 
 /// How many emails of each lane stand in each status. One that has none is told as 0, so that a graph falls with it.
@@ -69,7 +76,8 @@ async fn stand(app: &App) -> jobs::Result<Counts> {
         counts.insert((row.try_get("", "lane")?, row.try_get("", "status")?), row.try_get("", "n")?);
     }
     let statuses = Status::all().map(|status| (tally::column(status), status.name().to_ascii_lowercase()));
-    let statuses: Vec<_> = statuses.chain([(tally::PENDING, "pending".to_owned()), (tally::CLEANED, "cleaned".to_owned())]).collect();
+    let statuses: Vec<_> =
+        statuses.chain([(tally::PENDING, "pending".to_owned()), (tally::CLEANED, "cleaned".to_owned())]).collect();
     let each = Priority::ALL.into_iter().flat_map(|lane| statuses.iter().map(move |status| (lane, status)));
     Ok(each.map(|(lane, (n, name))| (lane, name.clone(), counts.get(&(lane, *n)).copied().unwrap_or(0))).collect())
 }

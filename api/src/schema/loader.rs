@@ -55,6 +55,7 @@ where
         .data(loader(Leaves(ctx.clone())))
         .data(loader(suppression::Entries(ctx.clone())))
         .data(loader(suppression::Blocking(ctx.clone())))
+        .data(loader(suppression::Following(ctx.clone())))
         .data(loader(lead::Leads(ctx.clone())))
 }
 

@@ -1,9 +1,10 @@
 //! How the queue stands, and cleaning it.
 
-use async_graphql::{Context, Object, SimpleObject, Subscription};
+use async_graphql::{ComplexObject, Context, Object, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use entity::{ApiScope, Priority, Status, breaker};
 use futures::{Stream, StreamExt};
+use jobs::reconcile::mark::Standing;
 use jobs::{bulk, stats};
 
 use super::asked::Asked;
@@ -41,6 +42,8 @@ pub struct QueueStats {
     lanes: Vec<LaneStats>,
     /// Ways to Mailgun that are closed at the moment.
     breakers: Vec<Breaker>,
+    /// How far Mailgun's log was read for events that no webhook brought, by sending domain.
+    reconciliation: Vec<Reconciliation>,
     /// How many emails stand in each state.
     ledger: Ledger,
 }
@@ -73,6 +76,31 @@ pub struct Breaker {
     probe_at: Option<DateTime<Utc>>,
     /// How many went ahead so far.
     probes: i32,
+}
+
+/// How far Mailgun's log was read for the events of a sending domain that no webhook brought.
+#[derive(SimpleObject)]
+#[graphql(complex)]
+pub struct Reconciliation {
+    /// The sending domain.
+    domain: String,
+    /// Everything that happened up to here is recorded.
+    checked_through: DateTime<Utc>,
+    /// Events that no webhook had brought, ever.
+    recovered: i32,
+    /// Since when no webhook has come although events happen; null while they come.
+    silent_since: Option<DateTime<Utc>>,
+    /// Since when Mailgun's log can't be read; null while it can.
+    failing_since: Option<DateTime<Utc>>,
+}
+
+#[ComplexObject]
+impl Reconciliation {
+    /// How long ago `checkedThrough` was, in seconds: half an hour and some minutes as a rule, since the log may still grow until
+    /// then.
+    async fn lag_seconds(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
+        Ok(int((ctx.app()?.ctx.clock.now() - self.checked_through).num_seconds().max(0)))
+    }
 }
 
 /// How many emails stand in each state. The states, `pending` and `cleaned` add up to `total`, at every moment.
@@ -127,6 +155,7 @@ impl From<stats::QueueStats> for QueueStats {
             sent_per_minute: queue.sent_per_minute,
             lanes: queue.lanes.into_iter().map(LaneStats::from).collect(),
             breakers: queue.breakers.into_iter().map(Breaker::from).collect(),
+            reconciliation: queue.reconciliation.into_iter().map(Reconciliation::from).collect(),
             ledger: queue.ledger.into(),
         }
     }
@@ -149,6 +178,13 @@ impl From<breaker::Model> for Breaker {
         let breaker::Model { key, reason, opened_at, probe_at, probes, .. } = row;
         let domain = key.strip_prefix("domain:").map(str::to_owned);
         Self { domain, reason: reason.map(Words), opened_at, probe_at, probes }
+    }
+}
+
+impl From<Standing> for Reconciliation {
+    fn from(standing: Standing) -> Self {
+        let Standing { domain, checked_through, recovered, silent_since, failing_since } = standing;
+        Self { domain, checked_through, recovered: int(recovered), silent_since, failing_since }
     }
 }
 

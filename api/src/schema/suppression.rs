@@ -7,7 +7,7 @@ mod list;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_graphql::dataloader::Loader;
+use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::suppression::{BounceType, Model, Reason, Scope, Source};
@@ -17,7 +17,9 @@ use jobs::suppress::state::{self, State};
 use uuid::Uuid;
 
 use super::asked::Asked;
+use super::delivery_event::DeliveryEvent;
 use super::fault::Fault;
+use super::loader::Events;
 use super::mask::Words;
 use super::node::Kind;
 pub use control::SuppressionMutations;
@@ -34,6 +36,12 @@ impl Suppression {
     /// The entry of this row.
     pub fn new(row: Model) -> Self {
         Self { id: Kind::Suppression.id(row.id), row }
+    }
+
+    async fn latest_event(&self, ctx: &async_graphql::Context<'_>) -> Result<Option<DeliveryEvent>, Fault> {
+        let Some(id) = self.row.event_id else { return Ok(None) };
+        let events = ctx.data_opt::<DataLoader<Events>>().ok_or(Fault::Unattended)?;
+        Ok(events.load_one(id).await?.map(DeliveryEvent::from))
     }
 }
 
@@ -98,6 +106,12 @@ impl Suppression {
     /// When it was lifted; null while it is not.
     async fn lifted_at(&self) -> Option<DateTime<Utc>> {
         self.row.lifted_at
+    }
+
+    /// The event it follows from, the latest where there are several; null when somebody entered it by hand, and when the event was
+    /// cleaned away.
+    async fn event(&self, ctx: &async_graphql::Context<'_>) -> Option<Result<DeliveryEvent, Fault>> {
+        self.latest_event(ctx).await.transpose()
     }
 
     /// It blocks at the moment: it is neither lifted nor expired.
@@ -171,6 +185,8 @@ impl From<State> for SuppressionState {
 pub struct Entries(pub Arc<Context>);
 /// The entries that block an address, by its key.
 pub struct Blocking(pub Arc<Context>);
+/// The entry that follows from a delivery event, by the event's id.
+pub struct Following(pub Arc<Context>);
 
 impl Loader<Uuid> for Entries {
     type Value = Model;
@@ -178,6 +194,15 @@ impl Loader<Uuid> for Entries {
 
     async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Model>, Fault> {
         Ok(state::entries(&self.0, ids).await?)
+    }
+}
+
+impl Loader<Uuid> for Following {
+    type Value = Model;
+    type Error = Fault;
+
+    async fn load(&self, events: &[Uuid]) -> Result<HashMap<Uuid, Model>, Fault> {
+        Ok(state::following(&self.0, events).await?)
     }
 }
 

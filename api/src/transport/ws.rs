@@ -31,6 +31,8 @@ const PROTOCOL: &str = "graphql-transport-ws";
 const MOST: usize = 10_000;
 /// No frame is read beyond this; a message is refused before, in words (`message::MOST`).
 const READ: usize = 2 * message::MOST;
+/// Bytes that are read at a time.
+const BUFFER: usize = 4 << 10;
 
 /// The sockets of this process.
 pub struct Sockets {
@@ -61,7 +63,9 @@ pub async fn upgrade(graphql: Arc<Graphql>, from: IpAddr, request: Request) -> R
     let place = graphql.sockets.places.clone().try_acquire_owned().map_err(|_| Refusal::Full)?;
     let (mut head, _) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut head, &()).await.map_err(|_| Refusal::Handshake)?;
-    let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(READ).max_frame_size(READ);
+    // What is read is small and seldom; the usual buffer of 128 KiB each would be most of what an idle socket costs.
+    let upgrade = upgrade.read_buffer_size(BUFFER).max_message_size(READ).max_frame_size(READ);
+    let upgrade = upgrade.protocols([PROTOCOL]);
     let head_key = head.headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let open = graphql.sockets.open.token();
     Ok(upgrade.on_upgrade(async move |socket| {

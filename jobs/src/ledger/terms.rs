@@ -56,6 +56,10 @@ pub enum Cause {
     Retry,
     /// Somebody asks to send it at another time.
     Reschedule { send_at: DateTime<Utc> },
+    /// Mailgun's log, read whole and after its trust window, shows no trace of the hand-over in doubt.
+    Absent { fence: i32 },
+    /// It is to be looked for in Mailgun's log then, or no more; `why` says what a person should know who has to decide.
+    Look { fence: i32, at: Option<DateTime<Utc>>, why: Option<&'static str> },
     /// Somebody knows what became of an UNCONFIRMED email.
     Resolve { sent: bool },
     /// Mailgun reported something about it.
@@ -126,8 +130,8 @@ pub struct Facts {
     pub now: DateTime<Utc>,
     /// `MAILGUN_MAX_RETRIES`: tries in all.
     pub max_tries: i32,
-    /// How long RESEND waits.
-    pub resend: chrono::TimeDelta,
+    /// When an email in doubt is looked for first.
+    pub first_look: chrono::TimeDelta,
     /// How long an email rests that can't leave and has no try to spend.
     pub snooze: chrono::TimeDelta,
     /// When nothing waits on Mailgun any longer: `EMAIL_MAX_AGE`.

@@ -17,7 +17,7 @@ fn facts() -> Facts {
     Facts {
         now: now(),
         max_tries: 3,
-        resend: TimeDelta::seconds(20),
+        first_look: TimeDelta::seconds(2),
         snooze: TimeDelta::seconds(5),
         max_age: TimeDelta::days(3),
         suppressed: None,
@@ -89,6 +89,10 @@ fn causes() -> Vec<(&'static str, Cause)> {
         ("not handed over", report(2, Handed::NotHandedOver)),
         ("lease over", Cause::LeaseOver),
         ("resend", Cause::Resend),
+        ("absent", Cause::Absent { fence: 2 }),
+        ("absent, old claim", Cause::Absent { fence: 1 }),
+        ("look", Cause::Look { fence: 2, at: Some(later), why: None }),
+        ("look, old claim", Cause::Look { fence: 1, at: Some(later), why: None }),
         ("cancel", Cause::Cancel),
         ("retry asked", Cause::Retry),
         ("reschedule", Cause::Reschedule { send_at: later }),
@@ -176,15 +180,47 @@ fn a_way_that_is_closed_never_spends_the_last_try() {
 }
 
 #[test]
-fn an_unknown_outcome_spends_a_try_and_resend_waits_for_proof_once_they_are_spent() {
-    let mut resend = row(Status::Sending);
-    resend.policy = Policy::Resend;
-    for attempts in 0..3 {
-        let mut row = Row { attempts, ..resend.clone() };
+fn an_unknown_outcome_spends_a_try_and_is_looked_for() {
+    for policy in [Policy::Verify, Policy::Resend, Policy::Hold] {
+        let mut row = Row { policy, ..row(Status::Sending) };
         step(&mut row, &report(2, Handed::Unconfirmed { why: "words".into() }), &facts()).unwrap();
-        let expected = (attempts < 2).then(|| now() + TimeDelta::seconds(20));
-        assert_eq!((row.attempts, row.resolve_at), (attempts + 1, expected));
+        assert_eq!((row.attempts, row.resolve_at), (1, Some(now() + TimeDelta::seconds(2))), "{policy:?}");
     }
+}
+
+#[test]
+fn resend_waits_for_proof_once_its_tries_are_spent() {
+    for (attempts, ok) in [(1, true), (2, true), (3, false), (4, false)] {
+        let mut row = Row { attempts, ..row(Status::Unconfirmed) };
+        assert_eq!(step(&mut row, &Cause::Resend, &facts()).is_ok(), ok, "{attempts}");
+    }
+}
+
+#[test]
+fn failed_is_said_of_an_email_in_doubt_only_when_it_is_absent_and_its_tries_are_spent() {
+    let absent = |change: Change| {
+        let (mut row, mut facts) = (Row { policy: Policy::Verify, ..row(Status::Unconfirmed) }, facts());
+        change(&mut row, &mut facts);
+        step(&mut row, &Cause::Absent { fence: 2 }, &facts).unwrap();
+        row.status
+    };
+    assert_eq!(absent(|row, _| row.attempts = 2), Status::Queued);
+    assert_eq!(absent(|row, _| row.attempts = 3), Status::Failed);
+    assert_eq!(absent(|row, _| (row.attempts, row.cancel_requested) = (3, true)), Status::Cancelled);
+    assert_eq!(
+        absent(|row, facts| (row.attempts, facts.suppressed) = (3, Some("suppressed".into()))),
+        Status::Suppressed
+    );
+    assert_eq!(absent(|row, _| (row.attempts, row.deliver_by) = (3, Some(now()))), Status::Expired);
+}
+
+#[test]
+fn who_has_to_decide_is_told_why() {
+    let mut row = Row { last_error: Some("no answer in time".into()), ..row(Status::Unconfirmed) };
+    step(&mut row, &Cause::Look { fence: 2, at: None, why: None }, &facts()).unwrap();
+    assert_eq!((row.resolve_at, row.last_error.as_deref()), (None, Some("no answer in time")));
+    step(&mut row, &Cause::Look { fence: 2, at: None, why: Some("decide") }, &facts()).unwrap();
+    assert_eq!((row.status, row.last_error.as_deref()), (Status::Unconfirmed, Some("decide")));
 }
 
 #[test]

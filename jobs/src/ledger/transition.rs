@@ -42,12 +42,25 @@ pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refus
             other => Err(Refusal::NotWaiting(Name(other))),
         },
         Cause::Resend => match row.status {
-            Status::Unconfirmed if row.policy == Policy::Resend => {
+            // With its tries spent it waits for proof.
+            Status::Unconfirmed if row.policy == Policy::Resend && row.attempts < facts.max_tries => {
                 leave_unsent(row, now, Spend::Spent, facts);
                 Ok(Effect::Moved)
             }
             other => Err(Refusal::NotUnconfirmed(Name(other))),
         },
+        Cause::Absent { fence } => {
+            in_doubt(row, *fence)?;
+            leave_unsent(row, now, Spend::Absent, facts);
+            Ok(Effect::Moved)
+        }
+        Cause::Look { fence, at, why } => {
+            in_doubt(row, *fence)?;
+            let before = (row.resolve_at, row.last_error.clone());
+            row.resolve_at = *at;
+            row.last_error = why.map(str::to_owned).or(row.last_error.take());
+            Ok(if (row.resolve_at, row.last_error.clone()) == before { Effect::Nothing } else { Effect::Noted })
+        }
         Cause::Cancel => match row.status {
             Status::Scheduled | Status::Queued => end_waiting(row, Status::Cancelled, "cancelled on request", now),
             Status::Sending | Status::Unconfirmed => {
@@ -85,6 +98,15 @@ pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refus
     }
 }
 
+/// What was found out speaks of the claim that is in doubt.
+fn in_doubt(row: &Row, fence: i32) -> Result<(), Refusal> {
+    match row.status {
+        Status::Unconfirmed if row.fence == fence => Ok(()),
+        Status::Unconfirmed => Err(Refusal::Stale),
+        other => Err(Refusal::NotUnconfirmed(Name(other))),
+    }
+}
+
 /// An email that nobody holds ends.
 fn end_waiting(row: &mut Row, end: Status, why: &str, now: DateTime<Utc>) -> Result<Effect, Refusal> {
     if !row.status.is_waiting() {
@@ -103,15 +125,14 @@ pub(super) fn finish(row: &mut Row, end: Status, why: Option<String>, now: DateT
     row.finished_at = Some(now);
 }
 
-/// Perhaps with Mailgun. An unknown outcome spends a try; with the tries spent RESEND waits for proof like VERIFY.
+/// Perhaps with Mailgun. An unknown outcome spends a try.
 fn unconfirmed(row: &mut Row, why: &str, facts: &Facts) {
     row.status = Status::Unconfirmed;
     row.attempts += 1;
     row.due_at = None;
     row.lease_until = None;
     row.last_error = Some(why.to_owned());
-    let again = row.policy == Policy::Resend && row.attempts < facts.max_tries;
-    row.resolve_at = again.then(|| facts.now + facts.resend);
+    row.resolve_at = Some(facts.now + facts.first_look);
 }
 
 /// What leaving unsent costs.
@@ -121,6 +142,8 @@ enum Spend {
     Nothing,
     /// It has been counted already, when its outcome was unknown.
     Spent,
+    /// The same, and that nothing came of it is known: with the last try it fails.
+    Absent,
     /// It was counted as unknown and turned out never to have reached Mailgun.
     Refund,
 }
@@ -149,6 +172,10 @@ fn leave_unsent(row: &mut Row, due_at: DateTime<Utc>, spend: Spend, facts: &Fact
             Some(format!("it waited on Mailgun for too long; last: {}", why.unwrap_or_default())),
             now,
         );
+    }
+    if spend == Spend::Absent && row.attempts >= facts.max_tries {
+        let words = "Mailgun's log shows no trace of it, and its tries are spent";
+        return finish(row, Status::Failed, Some(why.map_or(words.into(), |why| format!("{words}; last: {why}"))), now);
     }
     row.status = if due_at > now { Status::Scheduled } else { Status::Queued };
     row.due_at = Some(due_at);
@@ -280,7 +307,7 @@ pub fn attempt(
             error: after.last_error.clone(),
             started_at: before.lease_until.map_or(facts.now, |until| until - lease),
             finished_at: facts.now,
-            retry_at: after.resolve_at,
+            retry_at: None,
         }),
         Cause::Due
         | Cause::Claim { .. }
@@ -288,6 +315,8 @@ pub fn attempt(
         | Cause::WrongMode { .. }
         | Cause::DeadlineOver
         | Cause::Resend
+        | Cause::Absent { .. }
+        | Cause::Look { .. }
         | Cause::Cancel
         | Cause::Retry
         | Cause::Reschedule { .. }

@@ -1,15 +1,14 @@
 //! The mailer that speaks Mailgun's HTTP API.
 
-use std::error::Error as _;
 use std::time::Duration;
 
-use base64::Engine as _;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Response, Url, redirect, retry};
-use secrecy::{ExposeSecret as _, SecretString};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, ClientBuilder, Response, Url};
+use secrecy::SecretString;
 
+use super::access::{Access, words};
 use super::body::{GuardedBody, Progress};
 use super::form::form;
 use super::{Answer, Lease, Mail, Mailer, RetryHint};
@@ -53,9 +52,7 @@ pub enum MailgunError {
 
 /// Mailgun's messages API, at one base URL, with one key.
 pub struct Mailgun {
-    client: Client,
-    base: Url,
-    authorization: HeaderValue,
+    access: Access,
 }
 
 impl Mailgun {
@@ -71,35 +68,12 @@ impl Mailgun {
         key: &SecretString,
         limits: PostLimits,
     ) -> Result<Self, MailgunError> {
-        let base = Url::parse(base.trim()).map_err(|_| MailgunError::Base)?;
-        let host = base.host_str().ok_or(MailgunError::Base)?;
-        if !matches!(base.scheme(), "http" | "https") {
-            return Err(MailgunError::Base);
-        }
-        let mut client = client
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .http1_only()
-            .timeout(limits.post)
-            .connect_timeout(limits.connect)
-            .pool_idle_timeout(limits.idle)
-            .pool_max_idle_per_host(limits.slots.max(1))
-            .user_agent(concat!("mailmind-reliability/", env!("CARGO_PKG_VERSION")));
-        if matches!(host, "localhost" | "127.0.0.1" | "[::1]") {
-            client = client.no_proxy();
-        }
-        let client = client.build().map_err(MailgunError::Client)?;
-        Ok(Self { client, authorization: basic(key)?, base })
+        Ok(Self { access: Access::new(client, base, key, limits)? })
     }
 
     /// `{base}/v3/{domain}/messages`; the domain can't leave its segment.
     fn url(&self, domain: &str) -> Url {
-        let mut url = self.base.clone();
-        let has_version = url.path().trim_end_matches('/').ends_with("/v3");
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend((!has_version).then_some("v3")).extend([domain, "messages"]);
-        }
-        url
+        self.access.url(&["v3", domain, "messages"])
     }
 
     async fn hand_over(&self, mail: &Mail, lease: Lease) -> Answer {
@@ -109,9 +83,10 @@ impl Mailgun {
         let form = form(mail);
         let (body, handle) = GuardedBody::new(form.pieces, lease);
         let request = self
+            .access
             .client
             .post(self.url(&mail.sending_domain))
-            .header(AUTHORIZATION, self.authorization.clone())
+            .header(AUTHORIZATION, self.access.authorization.clone())
             .header(CONTENT_TYPE, form.content_type)
             .body(reqwest::Body::wrap(body));
         match request.send().await {
@@ -136,18 +111,6 @@ impl Mailer for Mailgun {
     }
 }
 
-/// HTTP Basic with the user `api`, as Mailgun has it.
-fn basic(key: &SecretString) -> Result<HeaderValue, MailgunError> {
-    let key = key.expose_secret();
-    if key.is_empty() || key.chars().any(char::is_control) {
-        return Err(MailgunError::Key);
-    }
-    let pair = base64::engine::general_purpose::STANDARD.encode(format!("api:{key}"));
-    let mut value = HeaderValue::try_from(format!("Basic {pair}")).map_err(|_| MailgunError::Key)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 /// Reads the answer up to [`BODY_MAX`]; what follows is left unread, and the connection with it.
 async fn read(mut response: Response) -> Answer {
     let status = response.status().as_u16();
@@ -166,16 +129,4 @@ async fn read(mut response: Response) -> Answer {
         }
     }
     Answer::Response { status, retry, body: String::from_utf8_lossy(&body).into_owned(), content_type }
-}
-
-/// The error and its causes in one line, without the URL.
-fn words(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words += &format!(": {error}");
-        cause = error.source();
-    }
-    words
 }

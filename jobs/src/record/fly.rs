@@ -37,6 +37,7 @@ pub(super) async fn fly(
     }
     let new = keys::claim(&tx, &ctx, &unanswered(&answers)).await?;
     let fresh: Vec<&Arc<Member>> = kept.iter().filter(|member| new.contains(&member.id)).copied().collect();
+    confirm(&tx, &ctx, &members).await?;
     let last = take_effect(&tx, &ctx, &fresh).await?;
     tx.commit().await?;
     kept.iter().for_each(|member| member.raw.seal.is_stored());
@@ -70,7 +71,6 @@ async fn take_effect(tx: &DatabaseTransaction, ctx: &Context, fresh: &[&Arc<Memb
     }
     suppress::facts::record(tx, ctx, &emails.suppressions).await?;
     emails.store(tx, ctx).await?;
-    confirm(tx, ctx, fresh).await?;
     events::store(tx, ctx, &rows).await
 }
 
@@ -102,9 +102,9 @@ async fn quarantine(tx: &DatabaseTransaction, ctx: &Context, members: &[&Arc<Mem
     Ok(())
 }
 
-/// What stood in quarantine and stands in Mailgun's log is recorded now.
-async fn confirm(tx: &DatabaseTransaction, ctx: &Context, fresh: &[&Arc<Member>]) -> Result<()> {
-    let of_log = fresh.iter().filter(|member| member.source == Source::Reconciled);
+/// What stood in quarantine and stands in Mailgun's log is recorded, now or before.
+async fn confirm(tx: &DatabaseTransaction, ctx: &Context, members: &[Arc<Member>]) -> Result<()> {
+    let of_log = members.iter().filter(|member| member.source == Source::Reconciled);
     let found: Vec<Uuid> = of_log.map(|member| member.key).collect();
     if found.is_empty() {
         return Ok(());

@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::group::{Group, Manner};
 use crate::hold::{Cover, domain_key, place};
 use crate::ledger::{self, Cause, Effect, Handed, Move, Moved, Refusal, Settlement, Shard, usual};
+use crate::mailer::message_id;
 use crate::store::Dialect;
 use crate::verdict::{BreakerKey, HoldScope, Verdict};
 
@@ -130,7 +131,13 @@ impl Settle {
         let transport = ctx.settings.transport();
         let domain = domain_key(&claimed.sending_domain);
         match &report.verdict {
-            Verdict::Sent { .. } | Verdict::Fail { .. } => self.answered(&[&transport, &domain]).await?,
+            Verdict::Sent { provider_id } => {
+                if *provider_id != message_id(id, &claimed.sending_domain) {
+                    ctx.foreign_ids.note(ctx, &claimed.sending_domain).await?;
+                }
+                self.answered(&[&transport, &domain]).await?;
+            }
+            Verdict::Fail { .. } => self.answered(&[&transport, &domain]).await?,
             Verdict::Retry { why } => {
                 // The last try is not spent on a way that is closed; the breaker keeps what comes after.
                 let spent = claimed.row.attempts + 1 >= ctx.settings.max_tries;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use entity::{suppression, suppression_fact};
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
 use super::domain_of;
@@ -80,4 +80,19 @@ pub async fn entries(ctx: &Context, ids: &[Uuid]) -> Result<HashMap<Uuid, suppre
     let asked = ctx.store.sql_ids(text, [Value::from(ctx.settings.sandbox)], ids.iter().copied());
     let found = models::<suppression::Model>(&rows(ctx.store.read(), asked).await?)?;
     Ok(found.into_iter().map(|entry| (entry.id, entry)).collect())
+}
+
+/// The entry that follows from each of these delivery events, as it stands now and as far as it binds this process' mode.
+///
+/// # Errors
+/// The database's own.
+pub async fn following(ctx: &Context, events: &[Uuid]) -> Result<HashMap<Uuid, suppression::Model>> {
+    // A fact has the id of the event it follows from, and a target has one entry for each reason and mode.
+    let text = "SELECT f.id AS event, s.* FROM email_suppression_facts f JOIN email_suppression_list s \
+                ON s.target = f.target AND s.reason = f.reason AND s.sandbox = f.sandbox \
+                WHERE f.id {ids} AND (NOT s.sandbox OR $1)";
+    let asked = ctx.store.sql_ids(text, [Value::from(ctx.settings.sandbox)], events.iter().copied());
+    let found = rows(ctx.store.read(), asked).await?;
+    let entry = |row: &QueryResult| Ok((row.try_get("", "event")?, suppression::Model::from_query_result(row, "")?));
+    Ok(found.iter().map(entry).collect::<Result<_, DbErr>>()?)
 }

@@ -126,7 +126,7 @@ fn the_story_of_one_whose_worker_fell_silent() {
         told(&lost, &tries, None),
         "00:00 Accepted: accepted into the queue\n\
          01:02 Unconfirmed: perhaps with Mailgun: the worker that held it fell silent\n\
-         01:05 Retry: to be sent again at 2026-11-24 10:01:25 UTC\n\
+         01:05 Retry: to be looked for in Mailgun's log at 2026-11-24 10:01:25 UTC\n\
          01:05 CancelRequested: asked to stop; it ends CANCELLED if it turns out not to have left"
     );
     // Later a person knew.

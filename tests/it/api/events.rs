@@ -30,25 +30,29 @@ on_both! {
     an_email_is_followed_over_a_socket
 }
 
-const BOB: &str = "bob@example.org";
+pub const BOB: &str = "bob@example.org";
 
 /// A serving process, and another one on its database that records.
-struct Reported {
-    served: Served,
+pub struct Reported {
+    pub served: Served,
     recorder: Recorder,
-    ctx: Arc<Context>,
+    pub ctx: Arc<Context>,
 }
 
 impl Reported {
-    async fn on(backend: Backend) -> Self {
-        let served = Served::on(backend).await;
+    pub async fn on(backend: Backend) -> Self {
+        Self::to(Served::on(backend).await).await
+    }
+
+    /// One that records what this process serves.
+    pub async fn to(served: Served) -> Self {
         served.silence_the_sandbox().await;
         let ctx = world::context(&served.database).await;
         Self { served, recorder: Recorder::start(ctx.clone()), ctx }
     }
 
     /// An email to Bob that was sent, as the API names it and by itself.
-    async fn email(&self) -> (String, Uuid) {
+    pub async fn email(&self) -> (String, Uuid) {
         let id = self.served.client.send_email(letter(json!({ "to": BOB }))).await;
         self.served.client.await_status(&id, "SENT", SOON).await;
         let uuid = id.strip_prefix("email:").unwrap().parse().unwrap();
@@ -59,13 +63,13 @@ impl Reported {
         Told::new(event, email, BOB, self.ctx.clock.now())
     }
 
-    async fn take(&self, told: Told) {
+    pub async fn take(&self, told: Told) {
         let answer = self.recorder.take(told.webhook()).await.unwrap();
         assert!(matches!(answer, Recorded::Taken { .. }), "{answer:?}");
     }
 
     /// One event of each kind, and an open by a machine.
-    async fn one_of_each(&self, email: Uuid) {
+    pub async fn one_of_each(&self, email: Uuid) {
         let told = |event: &str| self.told(event, email);
         let words = format!("<{BOB}> try later");
         let status = json!({ "code": 451, "enhanced-code": "4.7.1", "message": words, "attempt-no": 2 });

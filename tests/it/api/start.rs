@@ -102,6 +102,20 @@ async fn check_says_what_is_wrong_and_ends_badly() {
 }
 
 #[tokio::test]
+async fn links_without_https_are_warned_of_at_the_start_and_by_check() {
+    for (url, open) in [("http://mail.example.com", true), ("https://mail.example.com", false)] {
+        let checked = bare().args(["check"]).env("PUBLIC_URL", url).start();
+        assert_eq!(checked.ended(SOON).await.success(), !open, "{:?}", checked.output());
+        let line = checked.output().into_iter().find(|line| line.starts_with("links")).unwrap();
+        assert!(line.contains(url) && line.contains("TROUBLE") == open, "{line}");
+        let served = bare().env("PUBLIC_URL", url).start();
+        address(&served).await;
+        let warned = served.output().iter().any(|line| line.contains("PUBLIC_URL is not https"));
+        assert_eq!(warned, open, "{:?}", served.output());
+    }
+}
+
+#[tokio::test]
 async fn the_schema_is_printed_without_anything_being_configured() {
     let process = bare().args(["schema"]).env("MAILGUN_BULK_CONCURRENCY", "5").start();
     assert!(process.ended(SOON).await.success());

@@ -106,29 +106,39 @@ async fn an_id_is_another_events_after_a_day(backend: Backend) {
 
 async fn two_processes_record_an_event_once(backend: Backend) {
     let post = Post::new(backend).await;
-    let emails = post.world.accept(40, draft()).await;
+    let emails = post.world.accept(8, draft()).await;
     let other = Recorder::start(post.world.restarted().await);
-    let now = post.now();
-    let told: Vec<Told> = emails
-        .iter()
-        .enumerate()
-        .flat_map(|(i, email)| {
-            ["delivered", "opened", "opened", "complained"]
-                .map(|event| Told::new(event, *email, &format!("reader{i}@example.com"), now))
-        })
-        .collect();
-    // One from the front, the other from the back, so that they meet.
-    let one = futures::future::join_all(told.iter().map(|told| post.recorder.take(told.webhook())));
-    let two = futures::future::join_all(told.iter().rev().map(|told| other.take(told.webhook())));
-    let (one, two) = tokio::join!(one, two);
-    for (i, (one, two)) in one.iter().zip(two.iter().rev()).enumerate() {
-        let taken = [one, two].map(|answer| matches!(answer, Ok(Recorded::Taken { .. })));
-        assert_eq!(taken.iter().filter(|taken| **taken).count(), 1, "event {i}: {one:?} {two:?}");
+    let (now, rounds) = (post.now(), 12);
+    let tell = |event: &str| -> Vec<Told> {
+        let each = emails.iter().enumerate();
+        each.map(|(i, email)| Told::new(event, *email, &format!("reader{i}@example.com"), now)).collect()
+    };
+    let all = async |recorder: &Recorder, told: &[&Told]| {
+        futures::future::join_all(told.iter().map(|told| recorder.take(told.webhook()))).await
+    };
+    for round in 0..rounds {
+        // Both hear of the same emails at the same time: an open each that the other never hears of, and the same ones.
+        let (mine, yours) = (tell("opened"), tell("opened"));
+        let same: Vec<Told> = ["delivered", "clicked", "complained"].into_iter().flat_map(tell).collect();
+        let one: Vec<&Told> = mine.iter().chain(&same).collect();
+        let two: Vec<&Told> = yours.iter().chain(&same).collect();
+        let (one, two) = tokio::join!(all(&post.recorder, &one), all(&other, &two));
+        let taken = |answer: &jobs::Result<Recorded>| matches!(answer, Ok(Recorded::Taken { .. }));
+        let (mine, same) = one.split_at(emails.len());
+        let (yours, also) = two.split_at(emails.len());
+        assert!(mine.iter().chain(yours).all(taken), "round {round}: {mine:?} {yours:?}");
+        for (one, two) in same.iter().zip(also) {
+            assert!(taken(one) != taken(two), "round {round}: {one:?} {two:?}");
+            assert!([one, two].iter().all(|answer| answer.is_ok()), "round {round}: {one:?} {two:?}");
+        }
     }
     let seqs: Vec<i64> = post.events().await.iter().map(|event| event.seq).collect();
-    assert_eq!(seqs, (1..=160).collect::<Vec<_>>());
-    assert_eq!(post.world.counts().await, [(Status::Complained, 40)]);
-    assert_eq!(post.metrics().await[&Metric::Opened], 80);
+    let (each, emails) = (i64::from(rounds) * 8, emails.len() as i64);
+    assert_eq!(seqs, (1..=each * 5).collect::<Vec<_>>());
+    assert_eq!(post.world.counts().await, [(Status::Complained, emails)]);
+    let metrics = post.metrics().await;
+    assert_eq!((metrics[&Metric::Opened], metrics[&Metric::Clicked]), (each * 2, each));
+    assert_eq!((metrics[&Metric::Delivered], metrics[&Metric::UniqueOpened]), (emails, emails));
     post.assert_the_numbers_add_up().await;
 }
 

@@ -12,6 +12,8 @@ pub type Script = dyn Fn(&Post) -> Reply + Send + Sync;
 pub enum Reply {
     /// Accepts: 200 with the message's id.
     Ok,
+    /// Accepts under an id of its own making, whatever the message asked for.
+    OtherId,
     /// Refuses with this status, these headers and this body.
     Status(u16, Vec<(&'static str, String)>, String),
     /// Accepts, and answers with this status as if it had not.
@@ -41,10 +43,19 @@ impl Reply {
         Reply::Delay(delay, Box::new(self))
     }
 
+    /// The id it is accepted under: the message's own where it has one.
+    pub(super) fn message_id(&self, post: &Post) -> String {
+        let own = post.message_id();
+        match self {
+            Reply::OtherId => own.replacen('<', "<another.", 1),
+            _ => own,
+        }
+    }
+
     /// Whether the message is accepted, and what goes over the wire.
     pub(super) fn plan(self, message_id: &str) -> (bool, Answer) {
         match self {
-            Reply::Ok => (true, Answer::whole(200, queued(message_id))),
+            Reply::Ok | Reply::OtherId => (true, Answer::whole(200, queued(message_id))),
             Reply::Status(status, headers, body) => (false, Answer::Whole { status, headers, body }),
             Reply::AcceptThen(status) => (true, Answer::whole(status, r#"{"message":"scripted"}"#.to_owned())),
             Reply::Hang => (false, Answer::Silence),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{Memory, Post};
@@ -17,6 +18,8 @@ pub struct Accepted {
     pub to: String,
     /// When it was accepted.
     pub at: Instant,
+    /// The same by the clock on the wall.
+    pub seen_at: DateTime<Utc>,
     /// The whole request.
     pub post: Post,
 }
@@ -73,7 +76,7 @@ impl State {
         self.tally(post.email_id()).posts += 1;
     }
 
-    pub(super) fn accept(&mut self, post: Post, message_id: String, memory: Memory) {
+    pub(super) fn accept(&mut self, post: Post, message_id: String, seen_at: DateTime<Utc>, memory: Memory) {
         self.accepted += 1;
         self.tally(post.email_id()).accepted += 1;
         match memory {
@@ -83,6 +86,7 @@ impl State {
                 message_id,
                 to: post.field("to").unwrap_or_default(),
                 at: Instant::now(),
+                seen_at,
                 post,
             }),
         }

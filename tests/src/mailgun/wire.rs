@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::form::{self, Form};
+use super::log::Asked;
 use super::script::Ending;
 
 /// Above Mailgun's own limit of 25 MB for a message.
@@ -66,7 +67,8 @@ impl Post {
 pub(super) enum Request {
     Message(Post),
     Stats,
-    /// Neither: the status and the text to answer.
+    Log(Asked),
+    /// Nothing of these: the status and the text to answer.
     Other(u16, &'static str),
 }
 
@@ -75,7 +77,11 @@ impl Request {
         match target(&head) {
             Some(("POST", path)) if domain(path).is_some() => Request::Message(Post::new(head, body)),
             Some(("GET", "/stats")) => Request::Stats,
-            _ => Request::Other(404, "404 page not found"),
+            Some((method, path)) => match Asked::read(method, path, &body) {
+                Some(asked) => Request::Log(asked),
+                None => Request::Other(404, "404 page not found"),
+            },
+            None => Request::Other(404, "404 page not found"),
         }
     }
 }

@@ -31,12 +31,12 @@ const CALLERS: u64 = 1_000;
 const GROUP: usize = 500;
 /// Events of each email: it is taken in, delivered, and mostly opened; few bounce.
 pub const EACH: u64 = 4;
-const CAMPAIGNS: u64 = 20;
+pub const CAMPAIGNS: u64 = 20;
 
 /// Records `events` webhooks and prints both rates and what they cost.
 pub async fn measure(postgres: &Postgres, database: Database, events: u64) {
     let ctx = context(&database).await;
-    let emails = sent(&ctx, events / EACH).await;
+    let emails = sent(&ctx, events / EACH, CAMPAIGNS).await;
     let bodies = bodies(&emails, ctx.clock.now());
     let n = bodies.len();
     let recorded = timed("signed webhooks recorded", postgres, n, record(&ctx, bodies)).await;
@@ -74,8 +74,8 @@ pub async fn context(database: &Database) -> Arc<Context> {
     Context::new(store, Clock::system(), Timing::default(), settings, Keyring::generate(), 0.4, stop)
 }
 
-/// Emails that Mailgun has accepted.
-pub async fn sent(ctx: &Arc<Context>, emails: u64) -> Vec<(Uuid, String)> {
+/// Emails that Mailgun has accepted, of these many campaigns in turn: 1, 2, …
+pub async fn sent(ctx: &Arc<Context>, emails: u64, campaigns: u64) -> Vec<(Uuid, String)> {
     let accept = Accept::start(ctx.clone());
     let mut sent = Vec::new();
     let numbers: Vec<u64> = (0..emails).collect();
@@ -85,7 +85,7 @@ pub async fn sent(ctx: &Arc<Context>, emails: u64) -> Vec<(Uuid, String)> {
             to: format!("u{number}@d{}.example.net", number % 50),
             subject: "Hello".into(),
             text: Some("Hello there".into()),
-            campaign: Some(Uuid::from_u128(u128::from(number % CAMPAIGNS) + 1)),
+            campaign: Some(Uuid::from_u128(u128::from(number % campaigns) + 1)),
             ..Draft::default()
         });
         for answer in accept.take(Uuid::nil(), drafts.collect()).await.expect("they are accepted") {

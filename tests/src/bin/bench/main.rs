@@ -3,6 +3,8 @@
 
 mod events;
 mod floors;
+mod live;
+mod pages;
 mod service;
 mod surface;
 mod usage;
@@ -39,6 +41,12 @@ struct Options {
     /// Measure taking so many of Mailgun's webhooks over HTTP instead, on PostgreSQL.
     #[arg(long, num_args = 0..=1, default_missing_value = "100000")]
     webhooks: Option<u64>,
+    /// Measure for so many seconds what it is to follow events over WebSocket instead, on PostgreSQL.
+    #[arg(long, num_args = 0..=1, default_missing_value = "20")]
+    live: Option<u64>,
+    /// Measure pages of lists over so many rows, and over 10,000, instead, on PostgreSQL.
+    #[arg(long, num_args = 0..=1, default_missing_value = "1000000")]
+    pages: Option<u64>,
     /// Measure what the API's surface costs, and nothing else.
     #[arg(long)]
     surface_only: bool,
@@ -60,6 +68,12 @@ async fn main() {
     if let Some(webhooks) = options.webhooks {
         let postgres = Postgres::durable().await;
         return webhooks::measure(&postgres, postgres.database().await, webhooks).await;
+    }
+    if let Some(seconds) = options.live {
+        return live::measure(&Postgres::durable().await, seconds).await;
+    }
+    if let Some(rows) = options.pages {
+        return pages::measure(&Postgres::durable().await, rows).await;
     }
     let backend = match options.backend {
         Storage::Postgres => Backend::Postgres,

@@ -18,8 +18,17 @@ pub fn cpu(pid: u32) -> Duration {
 
 /// The most memory a process ever held, in MB.
 pub fn peak_memory(pid: u32) -> f64 {
+    status(pid, "VmHWM:")
+}
+
+/// The memory a process holds, in MB.
+pub fn memory(pid: u32) -> f64 {
+    status(pid, "VmRSS:")
+}
+
+fn status(pid: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes: f64 = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or_default();
     kilobytes / 1_024.0
 }

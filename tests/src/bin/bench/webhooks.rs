@@ -17,24 +17,25 @@ use tests::webhook::SIGNING_KEY;
 use tokio::time::Instant;
 
 use crate::beside;
-use crate::events::{EACH, bare, bodies, context, sent, timed};
+use crate::events::{CAMPAIGNS, EACH, bare, bodies, context, sent, timed};
 use crate::usage::cpu;
 
 /// Connections that each wait for an answer before the next.
 const CONNECTIONS: usize = 64;
-const API_KEY: &str = "bench-key-of-no-value-0123456789";
+/// What opens it.
+pub const API_KEY: &str = "bench-key-of-no-value-0123456789";
 
 /// Brings so many webhooks and prints how many a second, how long they waited, and what the floor is.
 pub async fn measure(postgres: &Postgres, database: Database, webhooks: u64) {
     let ctx = context(&database).await;
-    let emails = sent(&ctx, webhooks / EACH).await;
+    let emails = sent(&ctx, webhooks / EACH, CAMPAIGNS).await;
     let bodies = Arc::new(bodies(&emails, ctx.clock.now()));
     let n = bodies.len();
-    let data = Scratch::new("data");
-    let (url, server) = serve(&database, &data).await;
-    let spent = || cpu(server.pid());
+    let server = Server::start(&database).await;
+    let spent = || cpu(server.process.pid());
     let (start, mut waits) = (spent(), Vec::new());
-    let recorded = timed("signed webhooks over HTTP", postgres, n, async { waits = bring(&url, &bodies).await }).await;
+    let recorded =
+        timed("signed webhooks over HTTP", postgres, n, async { waits = bring(&server.webhooks, &bodies).await }).await;
     let each = (spent() - start).as_secs_f64() * 1e6 / n as f64;
     waits.sort();
     let quantile = |q: f64| waits[((n - 1) as f64 * q) as usize].as_secs_f64() * 1e3;
@@ -56,15 +57,28 @@ pub async fn measure(postgres: &Postgres, database: Database, webhooks: u64) {
     println!("webhooks / floor: {:.2}", recorded.0 / floor.await.0);
 }
 
-async fn serve(database: &Database, data: &Scratch) -> (String, Process) {
-    let listen = format!("127.0.0.1:{}", free_port());
-    let launch = Launch::of(beside("mailmind-tested")).args(["serve", "--no-worker"]);
-    let launch = launch.env("LISTEN", &listen).env("DATABASE_URL", &database.url).env("DATA_DIR", data.path());
-    let launch = launch.env("MAILGUN_API_BASE", "sandbox").env("MAILGUN_WEBHOOK_SIGNING_KEY", SIGNING_KEY);
-    let process = launch.env("ADMIN_API_KEY", API_KEY).start();
-    let url = format!("http://{listen}");
-    Client::new(&url, API_KEY).await_ready(SOON).await;
-    (format!("{url}/webhooks/mailgun"), process)
+/// A serving process that sends nothing, with a directory of its own.
+pub struct Server {
+    // Before the directory, so that the process ends first.
+    pub process: Process,
+    pub url: String,
+    /// Where webhooks go.
+    pub webhooks: String,
+    _data: Scratch,
+}
+
+impl Server {
+    /// One on this database.
+    pub async fn start(database: &Database) -> Self {
+        let (listen, data) = (format!("127.0.0.1:{}", free_port()), Scratch::new("data"));
+        let launch = Launch::of(beside("mailmind-tested")).args(["serve", "--no-worker"]);
+        let launch = launch.env("LISTEN", &listen).env("DATABASE_URL", &database.url).env("DATA_DIR", data.path());
+        let launch = launch.env("MAILGUN_API_BASE", "sandbox").env("MAILGUN_WEBHOOK_SIGNING_KEY", SIGNING_KEY);
+        let process = launch.env("ADMIN_API_KEY", API_KEY).start();
+        let url = format!("http://{listen}");
+        Client::new(&url, API_KEY).await_ready(SOON).await;
+        Self { process, webhooks: format!("{url}/webhooks/mailgun"), url, _data: data }
+    }
 }
 
 /// Brings them all, and answers how long each waited for its answer.
