@@ -10,6 +10,7 @@ mod check;
 mod command;
 #[expect(missing_docs, reason = "each field of a configuration is described where the user reads it")]
 pub mod config;
+pub mod dashboard;
 mod failure;
 mod health;
 mod lifecycle;

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, Parts};
 use crate::auth::{self, Doorkeeper};
 use crate::config::{Config, Mode, Setup};
+use crate::dashboard::link::Links;
 use crate::failure::Failure;
 use crate::lifecycle::Lifecycle;
 use crate::transport::Graphql;
@@ -62,6 +63,7 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
         emails: Emails::new(&ctx),
         engine: RwLock::new(Some(engine)),
         doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref(), setup.tokens.take(), setup.proxies.clone()),
+        links: Links::default(),
         schema: schema::build(&ctx),
         queue: jobs::live::queue(&ctx),
         metrics,
@@ -79,7 +81,8 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
         })
     });
     warn_of_links(&setup);
-    banner::print(&setup, at, sandbox.as_ref(), first_key.as_ref());
+    let link = first_key.as_ref().map(|key| app.links.open(key.clone(), app.ctx.clock.now()));
+    banner::print(&setup, at, sandbox.as_ref(), first_key.as_ref(), link.as_deref());
     let graphql = Graphql::new(app.clone(), setup.origins.clone(), setup.pace, life.soft.clone());
     let ended = answer(listener, &app, &graphql, &life, setup.timing.shutdown).await;
     upkeep.into_iter().for_each(|task| task.abort());

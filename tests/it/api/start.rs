@@ -42,7 +42,7 @@ async fn from_an_empty_directory_an_email_goes_from_queued_to_delivered() {
     let (_, ready) = client.get("/health/ready").await.unwrap();
     assert!(ready.contains("\"sandbox\""), "{ready}");
     let (_, page) = client.get("/").await.unwrap();
-    assert!(page.contains("Sandbox"), "{page}");
+    assert!(page.contains("MailMind"), "{page}");
     assert!(process.dir().join("data/mailmind.db").exists() && process.dir().join("data/content.keyring").exists());
     assert!(process.terminate(SOON).await.success());
 }
