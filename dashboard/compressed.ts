@@ -30,7 +30,7 @@ export function compressed(): Plugin {
 async function compress(path: string): Promise<void> {
   const plain = await readFile(path)
   const [small, zipped] = await Promise.all([
-    brotli(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }),
+    brotli(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
     zip(plain, { level: 9 }),
   ])
   await Promise.all([writeFile(`${path}.br`, small), writeFile(`${path}.gz`, zipped)])

@@ -38,7 +38,6 @@ function numbers(source: Source) {
         after = from
       },
       refused: (error) => notes.push(`refused ${error.message}`),
-      ended: () => notes.push('ended'),
     },
     () => 1,
   )
@@ -64,6 +63,18 @@ describe('following', () => {
     expect(last().after).toBe('2')
     last().sink.next({ data: { n: 3 } } as never)
     expect(seen).toEqual([1, 2, 3])
+  })
+
+  it('goes on when the service ends the stream, as one that stops does', () => {
+    const { source, operations, last } = stand()
+    const { seen } = numbers(source)
+    last().sink.next({ data: { n: 1 } } as never)
+    last().sink.complete()
+    vi.advanceTimersByTime(500)
+    expect(operations).toHaveLength(2)
+    expect(last().after).toBe('1')
+    last().sink.next({ data: { n: 2 } } as never)
+    expect(seen).toEqual([1, 2])
   })
 
   it('waits longer after each failure, and no longer than eight seconds', () => {

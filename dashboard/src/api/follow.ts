@@ -13,8 +13,6 @@ export interface Follower<T> {
   gap?: (after: string | undefined) => void
   /** It is over for good: the words of the service. */
   refused?: (error: Error) => void
-  /** The service has no more to tell. */
-  ended?: () => void
 }
 
 const FIRST_WAIT = 500
@@ -80,7 +78,8 @@ export function follow<T>(source: Source, follower: Follower<T>, chance: () => n
           else if (isClose(cause) && cause.code === NO_ACCESS) stopped = true
           else later()
         }),
-      complete: () => end(() => follower.ended?.()),
+      // A service that stops ends its streams before it closes: it is no end of what there is to tell.
+      complete: () => end(later),
     })
   }
   start()

@@ -29,9 +29,10 @@ const keys: KeyingConfig = Object.fromEntries(
   ].map((type) => [type, embedded]),
 )
 
-/** After these, what was listed or counted is asked anew wherever it is shown. */
+/** After these, what was listed or counted is asked anew wherever it is shown; a dry run changes nothing. */
 function forget(...fields: string[]) {
-  return (_result: unknown, _args: unknown, cache: Cache) => {
+  return (_result: unknown, args: Record<string, unknown>, cache: Cache) => {
+    if (args.dryRun === true) return
     for (const { fieldName, arguments: args } of cache.inspectFields('Query')) {
       if (fields.includes(fieldName)) cache.invalidate('Query', fieldName, args)
     }
@@ -119,7 +120,6 @@ export function open(credential: string, refused: () => void): Service {
               payload: () => ({ query: query ?? '', variables: variables as Record<string, unknown> }),
               next: (data) => sink.next({ data }),
               refused: (error) => sink.error(error),
-              ended: () => sink.complete(),
             }),
           }),
         }),

@@ -78,6 +78,7 @@ export function useAct<Data, Variables extends AnyVariables, Field extends Exclu
   field: Field,
 ): Act<Data[Field], Variables> {
   const client = useClient()
+  const { watch } = useService()
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<string>()
   const act = async (variables: Variables) => {
@@ -94,6 +95,8 @@ export function useAct<Data, Variables extends AnyVariables, Field extends Exclu
       setProblem(payload.userErrors.map(({ message }) => sentence(message)).join(' '))
       return undefined
     }
+    // What was under way when it was done may show how things stood before.
+    watch.ask()
     return payload
   }
   return { act, busy, problem, clear: () => setProblem(undefined) }

@@ -95,7 +95,7 @@ export function Frame() {
 function Sidebar({ onSearch }: { onSearch: () => void }) {
   const { version, key } = useViewer()
   return (
-    <div className="sticky top-0 hidden h-dvh flex-col border-e border-line bg-surface p-3 md:flex">
+    <aside aria-label="Where to go" className="sticky top-0 hidden h-dvh flex-col border-e border-line bg-surface p-3 md:flex">
       <div className="flex items-center gap-2 px-1.5 pt-0.5 pb-3 text-sm font-semibold tracking-tight">
         <Mark />
         MailMind
@@ -124,7 +124,7 @@ function Sidebar({ onSearch }: { onSearch: () => void }) {
         <p className="clip" title={key?.name}>{key?.name ?? 'Signed in'}</p>
         <p>Version {version}</p>
       </div>
-    </div>
+    </aside>
   )
 }
 

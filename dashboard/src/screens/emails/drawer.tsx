@@ -1,6 +1,7 @@
+import { useState } from 'react'
 import { useSubscription } from 'urql'
 
-import { EmailChangedDocument, EmailLifeDocument, type EmailLifeFragment } from '../../api/generated.ts'
+import { EmailChangedDocument, EmailLifeDocument, type EmailLifeFragment, EmailToldDocument } from '../../api/generated.ts'
 import { useFresh } from '../../api/use.ts'
 import { Dialog } from '../../parts/dialog.tsx'
 import { Empty, Loading, Problem } from '../../parts/states.tsx'
@@ -25,8 +26,16 @@ interface DrawerProps {
 
 /** One email: its whole life, what it says, and what can be done about it; it moves as the email does. */
 export function Drawer({ id, tab, onTab, onClose }: DrawerProps) {
-  const { result, ask } = useFresh(EmailLifeDocument, { id })
+  const [told, setTold] = useState<string>()
+  const { result, ask } = useFresh(EmailLifeDocument, { id }, { changed: told })
   const email = result.data?.email
+  // Followed from where the first answer ends.
+  const [from, setFrom] = useState<string | null>()
+  if (from === undefined && email != null) setFrom(email.events.pageInfo.startCursor ?? null)
+  useSubscription({ query: EmailToldDocument, variables: { id, after: from ?? null }, pause: from === undefined }, (_before, news) => {
+    setTold(news.deliveryEventAdded.cursor)
+    return news
+  })
   // The cache puts what it tells into the email above.
   useSubscription({ query: EmailChangedDocument, variables: { id }, pause: email == null })
 

@@ -4,12 +4,13 @@ import { lazy, Suspense, useState } from 'react'
 import { useCell } from '../../api/use.ts'
 import { Button } from '../../parts/button.tsx'
 import { clock, count, zone } from '../../parts/format.ts'
+import { patiently } from '../../parts/patiently.ts'
 import { Overview as Bars, Table } from '../../parts/icons.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { useNow } from '../../parts/time.tsx'
 import { type Minute, type Outcome, OUTCOMES, SHOWN, stacked, sum, useMinutes } from './minutes.ts'
 
-const Chart = lazy(() => import('../../parts/chart.tsx'))
+const Chart = lazy(patiently(() => import('../../parts/chart.tsx')))
 const route = getRouteApi('/')
 
 const looks: Record<Outcome, { word: string; colour: string; bar: string }> = {
@@ -45,18 +46,20 @@ export function Outcomes({ changed }: { changed: unknown }) {
       }
     >
       <div className="p-4">
-        <dl className="mb-3 flex flex-wrap items-end gap-x-6 gap-y-2">
-          {OUTCOMES.map((outcome) => (
-            <div key={outcome} className="flex flex-col-reverse">
-              <dt className="flex items-center gap-1.5 text-muted">
-                <span aria-hidden="true" className={`size-2 rounded-sm ${looks[outcome].bar}`} />
-                {looks[outcome].word}
-              </dt>
-              <dd className="text-base font-semibold" data-testid={`outcome-${outcome}`}>{count(shown[outcome])}</dd>
-            </div>
-          ))}
+        <div className="mb-3 flex flex-wrap items-end gap-x-6 gap-y-2">
+          <dl className="flex flex-wrap items-end gap-x-6 gap-y-2">
+            {OUTCOMES.map((outcome) => (
+              <div key={outcome} className="flex flex-col-reverse">
+                <dt className="flex items-center gap-1.5 text-muted">
+                  <span aria-hidden="true" className={`size-2 rounded-sm ${looks[outcome].bar}`} />
+                  {looks[outcome].word}
+                </dt>
+                <dd className="text-base font-semibold" data-testid={`outcome-${outcome}`}>{count(shown[outcome])}</dd>
+              </div>
+            ))}
+          </dl>
           <p className="ms-auto text-muted">{heading}</p>
-        </dl>
+        </div>
         {asTable ? (
           <div className="max-h-[184px] overflow-y-auto" tabIndex={0} role="region" aria-label="Outcomes per minute as a table">
             <table className="w-full">

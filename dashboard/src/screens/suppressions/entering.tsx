@@ -2,7 +2,7 @@ import { type FormEvent, useState } from 'react'
 import { useClient } from 'urql'
 
 import { SuppressDocument, SuppressManyDocument, type SuppressInput, type SuppressionReason } from '../../api/generated.ts'
-import { useAct, words } from '../../api/use.ts'
+import { useAct, useService, words } from '../../api/use.ts'
 import { Button } from '../../parts/button.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { Field, Input, Select } from '../../parts/field.tsx'
@@ -76,6 +76,7 @@ interface Sum {
 /** Enters a file, after saying what would become of it. */
 export function ImportDialog({ onClose }: { onClose: () => void }) {
   const client = useClient()
+  const { watch } = useService()
   const [text, setText] = useState<string>()
   const [name, setName] = useState('')
   const [given, setGiven] = useState('')
@@ -121,6 +122,7 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
     setBusy(true)
     const total = await enter(read.inputs, false)
     setBusy(false)
+    watch.ask()
     if (total === undefined) return
     tell(`${counted(total.entered, 'entry', 'entries')} entered, ${counted(total.stopped, 'waiting email')} stopped.`)
     onClose()

@@ -92,9 +92,9 @@ export function Suppressions() {
       <Head title="Suppressions">
         <Button busy={exporting !== undefined} onClick={exportAll}>
           <Download />
-          {exporting === undefined ? 'Export' : count(exporting)}
+          <span className="max-sm:sr-only">{exporting === undefined ? 'Export' : count(exporting)}</span>
         </Button>
-        {manages && <Button onClick={() => setDialog('import')}><Upload />Import</Button>}
+        {manages && <Button onClick={() => setDialog('import')}><Upload /><span className="max-sm:sr-only">Import</span></Button>}
         {manages && <Button tone="main" onClick={() => setDialog('add')}><Plus />Suppress</Button>}
       </Head>
       <Counts counts={counts.data?.suppressionStats} />
