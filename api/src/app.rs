@@ -6,6 +6,7 @@ use jobs::Context;
 use jobs::accept::Accept;
 use jobs::engine::{Engine, Health};
 use jobs::live::Live;
+use jobs::live::campaigns::Campaigns;
 use jobs::live::emails::Emails;
 use jobs::live::events::Events;
 use jobs::record::Recorder;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub events: Events,
     /// Single emails, for those who follow them.
     pub emails: Emails,
+    /// Single campaigns, for those who follow them.
+    pub campaigns: Campaigns,
     pub metrics: Option<PrometheusHandle>,
     /// This process hands emails over itself.
     pub works: bool,

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use entity::ApiScope;
 
+use crate::campaigns::{self, Campaign};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::suppressions::{self, Suppressions};
-use crate::{auth, check, replay, schema, serve, telemetry};
+use crate::{auth, check, demo, replay, schema, serve, telemetry};
 
 /// Stands between an application and Mailgun, so that no email is lost and none is sent twice. Without a command it serves.
 #[derive(Parser, Debug)]
@@ -43,6 +44,19 @@ pub enum Command {
     /// The suppression list as a file.
     #[command(subcommand)]
     Suppressions(Suppressions),
+    /// Campaigns from files.
+    #[command(subcommand)]
+    Campaign(Campaign),
+    /// Show a campaign of 2,000 recipients on its way through the sandbox: how its ledger moves, and what became of it. Nothing is
+    /// delivered, and nothing is left behind.
+    Demo {
+        /// In the configured database, where it stays and a running service shows it. Without it, in one of its own.
+        #[arg(long)]
+        here: bool,
+        /// How many recipients.
+        #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        recipients: u32,
+    },
     /// Read what Mailgun reported again, as this version reads it. Prints what reads otherwise, and lets it have its effect;
     /// run again, it changes nothing.
     Replay {
@@ -127,7 +141,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         println!("{}", secrecy::ExposeSecret::expose_secret(&entity::sealed::Keyring::generate().to_text()));
         return Ok(());
     }
-    telemetry::log(config.log_format);
+    telemetry::log(config.log_format, matches!(command, Some(Command::Demo { .. })));
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         match command.unwrap_or(Command::Serve { no_worker: false }) {
             Command::Serve { no_worker } => serve::serve(config.check()?, !no_worker).await,
@@ -136,6 +150,8 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Sandbox => serve::sandbox(&config).await,
             Command::Key(key) => auth::execute(&config.check()?, key).await,
             Command::Suppressions(asked) => suppressions::execute(&config.check()?, asked).await,
+            Command::Campaign(asked) => campaigns::execute(&config.check()?, asked).await,
+            Command::Demo { here, recipients } => demo::demo(config, here, recipients).await,
             Command::Replay { after } => replay::replay(&config.check()?, after).await,
             Command::Check => check::check(&config).await,
             Command::Schema => Ok(()),

@@ -58,6 +58,21 @@ pub enum Failure {
     /// A CSV file can't be read or written.
     #[error("the CSV: {0}")]
     Csv(#[from] csv::Error),
+    /// There is no such template.
+    #[error("no template is called {0:?}")]
+    NoSuchTemplate(String),
+    /// A campaign can't be as it is asked for.
+    #[error("{0}")]
+    Campaign(String),
+    /// A demonstration was asked for where emails go out.
+    #[error(
+        "the demo shows itself in the sandbox alone, and emails go to Mailgun here: take MAILGUN_API_KEY away, or set \
+         MAILGUN_API_BASE=sandbox"
+    )]
+    NotInTheSandbox,
+    /// The service did not do what the demonstration asked of it.
+    #[error("the demo ended early: {0}")]
+    Demo(String),
     /// `check` found something.
     #[error("{0} of these need attention")]
     Checked(usize),
@@ -71,7 +86,8 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Nonsense(_) | Failure::DotEnv(_) | Failure::NoSuchKey(_) | Failure::KeyOver => ExitCode::from(2),
-            Failure::File(..) | Failure::Columns(_) => ExitCode::from(2),
+            Failure::File(..) | Failure::Columns(_) | Failure::NotInTheSandbox => ExitCode::from(2),
+            Failure::NoSuchTemplate(_) | Failure::Campaign(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

@@ -6,11 +6,13 @@
 #[expect(missing_docs, reason = "each part is described where it is made")]
 pub mod app;
 pub mod auth;
+mod campaigns;
 mod check;
 mod command;
 #[expect(missing_docs, reason = "each field of a configuration is described where the user reads it")]
 pub mod config;
 pub mod dashboard;
+mod demo;
 mod failure;
 mod health;
 mod lifecycle;

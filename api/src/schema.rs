@@ -5,6 +5,7 @@
 //! an error with a code ([`fault`]).
 
 mod asked;
+mod campaign;
 mod count;
 mod delivery_event;
 mod email;
@@ -22,6 +23,7 @@ mod page;
 mod queue;
 mod refusal;
 mod suppression;
+mod template;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder};
 use jobs::Context;
+use uuid::Uuid;
 
 pub use fault::Fault;
 
@@ -50,6 +53,8 @@ pub struct Query(
     key::KeyQueries,
     suppression::SuppressionQueries,
     lead::LeadQueries,
+    campaign::CampaignQueries,
+    template::TemplateQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -62,6 +67,8 @@ pub struct Mutation(
     queue::QueueMutations,
     key::KeyMutations,
     suppression::SuppressionMutations,
+    campaign::CampaignMutations,
+    template::TemplateMutations,
 );
 
 /// What may be followed.
@@ -70,7 +77,23 @@ pub struct Subscription(
     queue::QueueSubscriptions,
     email::EmailSubscriptions,
     delivery_event::DeliveryEventSubscriptions,
+    campaign::CampaignSubscriptions,
 );
+
+/// The campaign's UUID in its global id, or in a UUID.
+pub fn campaign_id(text: &str) -> Option<Uuid> {
+    node::Kind::Campaign.read(text).or_else(|| Uuid::parse_str(text).ok())
+}
+
+/// The global id of a campaign.
+pub fn id_of_campaign(id: Uuid) -> String {
+    node::Kind::Campaign.id(id).0
+}
+
+/// The lead's UUID in its global id, or in a UUID.
+pub fn lead_id(text: &str) -> Option<Uuid> {
+    node::Kind::Lead.read(text).or_else(|| Uuid::parse_str(text).ok())
+}
 
 /// The schema over this process's context.
 pub fn build(ctx: &Arc<Context>) -> Schema {

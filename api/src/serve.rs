@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::serve::ListenerExt;
 use entity::Clock;
 use entity::clock::chance;
+use jobs::live::campaigns::Campaigns;
 use jobs::live::emails::Emails;
 use jobs::live::events::Events;
 use jobs::log::MailgunLog;
@@ -38,29 +39,59 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long Mailgun's connections are kept idle: shorter than servers keep theirs.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// A process that is put together and answers nobody yet.
+pub struct Assembled {
+    pub app: App,
+    graphql: Arc<Graphql>,
+    listener: TcpListener,
+    sandbox: Option<sandboxed::Running>,
+}
+
 /// Serves the API until a signal, and sends emails where `works`.
 pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
     let life = Lifecycle::under_signals()?;
-    let metrics = telemetry::metrics();
-    // First of all: where the address is taken, nothing may have begun, and no key may have been made that nobody sees.
-    let listener = listen(setup.listen).await?;
-    let store = connect(&setup).await?;
-    up_to_date(&store).await?;
-    let at = listener.local_addr()?;
-    setup.listens(at);
-    let sandbox = sandboxed::start(&setup, webhook::on_this_machine(&format!("http://{at}")), &life).await?;
-    let ctx = context(&setup, store).await?;
-    let engine = start(&setup, &ctx, sandbox.as_ref(), works).await?;
+    let assembled = assemble(&mut setup, works, &life).await?;
+    let ctx = &assembled.app.ctx;
     let first_key = match setup.admin_key {
         Some(_) => None,
         None => auth::keys::create_first(&ctx.store, &ctx.clock, ctx.settings.sandbox).await?,
     };
+    let upkeep = assembled.app.metrics.clone().map(|handle| {
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                handle.run_upkeep();
+            }
+        })
+    });
+    warn_of_links(&setup);
+    let link = first_key.as_ref().map(|key| assembled.app.links.open(key.clone(), ctx.clock.now()));
+    let at = assembled.listener.local_addr()?;
+    banner::print(&setup, at, assembled.sandbox.as_ref(), first_key.as_ref(), link.as_deref());
+    let ended = assembled.answer(&life, setup.timing.shutdown).await;
+    upkeep.into_iter().for_each(|task| task.abort());
+    ended
+}
+
+/// Puts a process together that is to serve.
+pub async fn assemble(setup: &mut Setup, works: bool, life: &Lifecycle) -> Result<Assembled, Failure> {
+    let metrics = telemetry::metrics();
+    // First of all: where the address is taken, nothing may have begun, and no key may have been made that nobody sees.
+    let listener = listen(setup.listen).await?;
+    let store = connect(setup).await?;
+    up_to_date(&store).await?;
+    let at = listener.local_addr()?;
+    setup.listens(at);
+    let sandbox = sandboxed::start(setup, webhook::on_this_machine(&format!("http://{at}")), life).await?;
+    let ctx = context(setup, store).await?;
+    let engine = start(setup, &ctx, sandbox.as_ref(), works).await?;
     let app = App::new(Parts {
         accept: engine.accept.clone(),
         recorder: engine.recorder.clone(),
         webhooks: Webhooks::signed_with(&setup.webhook_keys),
         events: Events::start(&ctx, engine.news.clone()),
         emails: Emails::new(&ctx),
+        campaigns: Campaigns::new(&ctx),
         engine: RwLock::new(Some(engine)),
         doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref(), setup.tokens.take(), setup.proxies.clone()),
         links: Links::default(),
@@ -72,52 +103,36 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
         playground: setup.mode.is_sandbox() || setup.database_file.is_some(),
         ctx,
     });
-    let upkeep = app.metrics.clone().map(|handle| {
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(Duration::from_secs(5)).await;
-                handle.run_upkeep();
-            }
-        })
-    });
-    warn_of_links(&setup);
-    let link = first_key.as_ref().map(|key| app.links.open(key.clone(), app.ctx.clock.now()));
-    banner::print(&setup, at, sandbox.as_ref(), first_key.as_ref(), link.as_deref());
     let graphql = Graphql::new(app.clone(), setup.origins.clone(), setup.pace, life.soft.clone());
-    let ended = answer(listener, &app, &graphql, &life, setup.timing.shutdown).await;
-    upkeep.into_iter().for_each(|task| task.abort());
-    ended
+    Ok(Assembled { app, graphql, listener, sandbox })
 }
 
-/// Answers requests until a signal; then requests under way and the engine end beside each other.
-async fn answer(
-    listener: TcpListener,
-    app: &App,
-    graphql: &Arc<Graphql>,
-    life: &Lifecycle,
-    shutdown: Duration,
-) -> Result<(), Failure> {
-    let listener = listener.tap_io(|connection| {
-        // An answer is one write: waiting for more to send with it would only make it late.
-        let _ = connection.set_nodelay(true);
-    });
-    let soft = life.soft.clone();
-    let serving = axum::serve(listener, transport::router(graphql).into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { soft.cancelled().await });
-    let serving = tokio::spawn(serving.into_future());
-    life.soft.cancelled().await;
-    let ending = async {
-        let drained = tokio::time::timeout(DRAIN, async { tokio::join!(serving, graphql.closed()) });
-        let stopped = async {
-            let engine = app.engine.write().await.take();
-            if let Some(engine) = engine {
-                engine.stop().await;
-            }
+impl Assembled {
+    /// Answers requests until a signal; then requests under way and the engine end beside each other.
+    pub async fn answer(self, life: &Lifecycle, shutdown: Duration) -> Result<(), Failure> {
+        let Self { app, graphql, listener, .. } = self;
+        let listener = listener.tap_io(|connection| {
+            // An answer is one write: waiting for more to send with it would only make it late.
+            let _ = connection.set_nodelay(true);
+        });
+        let soft = life.soft.clone();
+        let service = transport::router(&graphql).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(async move { soft.cancelled().await });
+        let serving = tokio::spawn(serving.into_future());
+        life.soft.cancelled().await;
+        let ending = async {
+            let drained = tokio::time::timeout(DRAIN, async { tokio::join!(serving, graphql.closed()) });
+            let stopped = async {
+                let engine = app.engine.write().await.take();
+                if let Some(engine) = engine {
+                    engine.stop().await;
+                }
+            };
+            let _ = tokio::join!(drained, stopped);
+            app.ctx.stop.cancel();
         };
-        let _ = tokio::join!(drained, stopped);
-        app.ctx.stop.cancel();
-    };
-    finish(life, shutdown, ending).await
+        finish(life, shutdown, ending).await
+    }
 }
 
 async fn finish(life: &Lifecycle, shutdown: Duration, ending: impl Future<Output = ()>) -> Result<(), Failure> {

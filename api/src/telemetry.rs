@@ -13,9 +13,10 @@ const LOGGED: &str = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,apalis=
 /// Seconds that a hand-over takes: the POST limit is 20.
 const ATTEMPT_SECONDS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0];
 
-/// Starts logging.
-pub fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+/// Starts logging: what is worth knowing of a process that runs for long, or with `quiet` only what is wrong.
+pub fn log(format: LogFormat, quiet: bool) {
+    let usual = if quiet { "warn" } else { LOGGED };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)

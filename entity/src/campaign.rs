@@ -51,3 +51,102 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// Where a campaign stands. It is not stored: it follows from its row, its ledger and the pauses at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
+#[graphql(name = "CampaignStatus")]
+pub enum Status {
+    /// It was not launched yet.
+    Draft,
+    /// It was launched for a later time.
+    Scheduled,
+    /// Emails are made, wait, or are under way.
+    Running,
+    /// A pause over it, its priority, its sending domain or the queue keeps what is open of it.
+    Paused,
+    /// Every recipient has an email, and every email has come to an end. A retry or further recipients open it again.
+    Completed,
+    /// It was cancelled: nothing of it is sent any more.
+    Cancelled,
+}
+
+impl Status {
+    /// Of this campaign, by whether a pause covers it, and how many recipients and emails of it are still open.
+    pub fn of(campaign: &Model, paused: bool, open: i64, now: DateTime<Utc>) -> Self {
+        if campaign.cancelled_at.is_some() {
+            Status::Cancelled
+        } else if campaign.launched_at.is_none() {
+            Status::Draft
+        } else if paused && open > 0 {
+            Status::Paused
+        } else if campaign.send_at.is_some_and(|at| at > now) {
+            Status::Scheduled
+        } else if open == 0 {
+            Status::Completed
+        } else {
+            Status::Running
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
+    }
+
+    fn campaign(launched: bool, send_at: i64, cancelled: bool) -> Model {
+        Model {
+            id: Uuid::nil(),
+            name: String::new(),
+            scope: 1,
+            lane: Priority::Normal,
+            sender: String::new(),
+            reply_to: None,
+            template_id: None,
+            content_id: Uuid::nil(),
+            key_id: String::new(),
+            wrapped_key: Vec::new(),
+            on_unconfirmed: Policy::Verify,
+            transactional: false,
+            test_mode: false,
+            sandbox: true,
+            batch: false,
+            deliver_by: None,
+            send_at: launched.then(|| at(send_at)),
+            expand_at: None,
+            launched_at: launched.then(|| at(-60)),
+            cancelled_at: cancelled.then(|| at(-1)),
+            created_at: at(-90),
+            updated_at: at(-90),
+        }
+    }
+
+    #[test]
+    fn a_campaign_stands_where_the_first_rule_that_applies_says() {
+        let (draft, scheduled, begun) =
+            (campaign(false, 0, false), campaign(true, 10, false), campaign(true, -10, false));
+        let cases = [
+            (&draft, false, 0, Status::Draft),
+            (&draft, true, 7, Status::Draft),
+            (&scheduled, false, 7, Status::Scheduled),
+            (&scheduled, true, 7, Status::Paused),
+            (&scheduled, true, 0, Status::Scheduled),
+            (&begun, false, 7, Status::Running),
+            (&begun, true, 7, Status::Paused),
+            (&begun, false, 0, Status::Completed),
+            (&begun, true, 0, Status::Completed),
+            (&campaign(false, 0, true), false, 7, Status::Cancelled),
+            (&campaign(true, 10, true), true, 7, Status::Cancelled),
+            (&campaign(true, -10, true), false, 0, Status::Cancelled),
+        ];
+        for (i, (campaign, paused, open, expected)) in cases.into_iter().enumerate() {
+            assert_eq!(Status::of(campaign, paused, open, at(0)), expected, "case {i}");
+        }
+        assert_eq!(Status::of(&scheduled, false, 7, at(10)), Status::Running, "at its time it begins");
+    }
+}

@@ -4,6 +4,7 @@
 mod contents;
 pub mod draft;
 mod fly;
+mod written;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use futures::future::FutureExt;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub use draft::{Checked, Complaint, Draft};
+pub use draft::{Checked, Complaint, Draft, TemplateContent};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -24,6 +25,8 @@ use crate::filter::made_at;
 use crate::group::{Group, Manner};
 use contents::Contents;
 use fly::fly;
+pub(crate) use fly::insert_emails;
+use written::written;
 
 /// For how long a caller waits for a database that is away, or for others' locks, before it is told so.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -100,9 +103,13 @@ impl Accept {
         let now = self.ctx.clock.now().trunc_subsecs(3);
         let mut contents = Contents::default();
         let mut checked = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            let idempotency = draft.idempotency_key.clone().map(|key| Idempotency { api_key, key, hash: draft.hash() });
-            checked.push(draft.check(&self.ctx.settings, now).map(|mail| (mail, idempotency)));
+        // Of what was asked for: the same template and variables are the same, though the template was written anew.
+        let idempotency =
+            |draft: &Draft| draft.idempotency_key.clone().map(|key| Idempotency { api_key, key, hash: draft.hash() });
+        let idempotencies: Vec<_> = drafts.iter().map(idempotency).collect();
+        for (draft, idempotency) in written(&self.ctx, drafts).await?.into_iter().zip(idempotencies) {
+            let mail = draft.and_then(|draft| draft.check(&self.ctx.settings, now));
+            checked.push(mail.map(|mail| (mail, idempotency)));
         }
         let pairs: Vec<_> =
             checked.iter().flatten().map(|(mail, _)| (mail.campaign, mail.sending_domain.clone())).collect();

@@ -158,6 +158,14 @@ pub(crate) async fn note_suppressed(tx: &DatabaseTransaction, ctx: &Context, rec
     note(tx, ctx, Kind::Suppress, &Which::waiting_for(recipients), Some(Uuid::max()), None).await
 }
 
+/// Notes, in the transaction that cancels it, that what waits of a campaign is to end. Whoever has the answer goes on with
+/// [`work_on`].
+pub(crate) async fn note_cancelled(tx: &DatabaseTransaction, ctx: &Context, campaign: Uuid) -> Result<Uuid> {
+    let filter = Filter { statuses: CANCELLABLE.to_vec(), campaign: Some(campaign), ..Filter::default() };
+    // Emails accepted for it from now on are the gate's.
+    note(tx, ctx, Kind::Cancel, &Which { filter, ..Which::default() }, Some(Uuid::max()), None).await
+}
+
 /// How many emails wait for these recipients.
 pub(crate) async fn waiting_for(ctx: &Context, recipients: Recipients) -> Result<(u64, bool)> {
     group::waiting(ctx, &Which::waiting_for(recipients), Uuid::nil()).await
@@ -170,6 +178,7 @@ pub(crate) async fn work_on(ctx: &Context, ids: &[Uuid], end: Instant) -> Result
         let operation = turn(ctx, *id, end).await?;
         let one = progress_of(ctx, &operation).await?;
         sum.done += one.done;
+        sum.asked += one.asked;
         sum.remaining += one.remaining;
         sum.remaining_is_capped |= one.remaining_is_capped;
         sum.operation = sum.operation.or(one.operation);

@@ -111,7 +111,7 @@ impl Gone {
     }
 }
 
-/// Deletes emails whose rows this transaction has locked: their tries, their facts, their place among the failed, and a content with the
+/// Deletes emails whose rows this transaction has locked: their tries, their facts, their recipients' rows, their place among the failed, and a content with the
 /// last email that uses it. The tallies move from their status to CLEANED, so the total stays what was ever accepted.
 pub(crate) async fn remove(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone]) -> Result<()> {
     if gone.is_empty() {
@@ -120,6 +120,7 @@ pub(crate) async fn remove(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone
     let store = &ctx.store;
     let ids = || Rows::new().uuid("id", gone.iter().map(|g| g.id));
     ledger::forget_failures(tx, store, gone.iter().map(|g| g.id).collect()).await?;
+    forget_recipients(tx, ctx, gone).await?;
     for table in ["email_attempts", "email_facts"] {
         let text = format!("DELETE FROM {table} WHERE email_id IN (SELECT v.id FROM {{rows}} AS v)");
         execute(tx, store.sql_rows(&text, [], ids())).await?;
@@ -133,6 +134,14 @@ pub(crate) async fn remove(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone
         deltas.add(one.lane, one.scope, tally::CLEANED, 1);
     }
     deltas.store(tx, ctx, Shard::Control).await
+}
+
+/// The recipients that these emails were made for go with them, and their variables. Asked before the emails are gone.
+async fn forget_recipients(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone]) -> Result<()> {
+    let text = "DELETE FROM campaign_recipients WHERE (campaign_id, address_key, email_id) IN \
+                (SELECT q.campaign_id, q.recipient_key, q.id FROM email_queue q WHERE q.id {ids} AND q.campaign_id IS NOT NULL)";
+    execute(tx, ctx.store.sql_ids(text, [], gone.iter().map(|g| g.id))).await?;
+    Ok(())
 }
 
 async fn release_contents(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone]) -> Result<()> {

@@ -26,6 +26,8 @@ pub struct Settings {
     pub sandbox: bool,
     /// `MAILGUN_BULK_CONCURRENCY`: POSTs at a time in this process.
     pub slots: usize,
+    /// `EXECUTION_BATCH_CONCURRENCY`: batches of recipients that become emails at a time in this process.
+    pub batches: usize,
     /// `MAILGUN_MAX_RETRIES`: tries in all.
     pub max_tries: i32,
     /// `MAILGUN_RETRY_BASE_MS`.
@@ -48,6 +50,7 @@ impl Default for Settings {
             public_url: Some("http://127.0.0.1:8080".into()),
             sandbox: true,
             slots: 5,
+            batches: 10,
             max_tries: 3,
             retry_base: std::time::Duration::from_millis(200),
             max_age: TimeDelta::days(3),
@@ -82,6 +85,11 @@ pub struct Context {
     pub keyring: Keyring,
     pub scopes: Scopes,
     pub trouble: Trouble,
+    /// Contents that are rendered, compiled.
+    pub prepared: crate::render::Kept,
+    pub campaign_keys: crate::send::personal::Keys,
+    /// Wakes the executor of campaigns, where one runs in this process; others look by themselves.
+    pub executor: tokio::sync::Notify,
     pub unsubscribe: crate::unsubscribe::Key,
     pub foreign_ids: crate::reconcile::mark::ForeignIds,
     /// Which counters this process adds to ([`entity::tally`]).
@@ -112,6 +120,9 @@ impl Context {
             keyring,
             scopes: Scopes::default(),
             trouble: Trouble::default(),
+            prepared: crate::render::Kept::default(),
+            campaign_keys: crate::send::personal::Keys::default(),
+            executor: tokio::sync::Notify::new(),
             unsubscribe: crate::unsubscribe::Key::default(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),
             shard_of_process: (chance * 8.0) as i16,
@@ -145,6 +156,7 @@ impl Context {
             max_age: self.settings.max_age,
             suppressed: None,
             pause_ended: None,
+            campaign_cancelled: false,
         }
     }
 }

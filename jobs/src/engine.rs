@@ -7,6 +7,7 @@ use futures::future::FutureExt;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::Accept;
+use crate::campaign::expand;
 use crate::context::Context;
 use crate::feed::Feeder;
 use crate::lane::{Carrier, Handler, LaneError, Lanes, RedisSettings};
@@ -44,8 +45,8 @@ pub struct Health {
 }
 
 impl Engine {
-    /// Starts taking in and recording, and, with `workers`, sending, feeding, looking after, asking the log, bulk work and
-    /// schedules.
+    /// Starts taking in and recording, and, with `workers`, sending, feeding, looking after, asking the log, bulk work,
+    /// campaigns and schedules.
     ///
     /// # Errors
     /// When Redis' settings make no sense. That it is away is no error.
@@ -80,6 +81,7 @@ impl Engine {
             }
             tasks.spawn(watch::run(ctx.clone()));
             tasks.spawn(carry_on(ctx.clone()));
+            tasks.spawn(expand::run(ctx.clone()));
             cron::start(ctx.clone(), &tasks);
         }
         let (accept, recorder) = (Accept::start(ctx.clone()), Recorder::start(ctx.clone()));

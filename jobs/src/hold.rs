@@ -64,14 +64,7 @@ impl Holds {
 
     /// Whether emails of a lane and scope may leave by the way `transport` at `now`. A pause outranks a probe.
     pub fn over(&self, lane: Priority, scope: &Scope, transport: &str, now: DateTime<Utc>) -> Leave {
-        let campaign = scope.campaign.map(|id| id.to_string());
-        let subject = |kind| match kind {
-            Kind::Queue => Some(""),
-            Kind::Priority => Some(lane.name()),
-            Kind::Campaign => campaign.as_deref(),
-            Kind::Domain => Some(scope.domain.as_str()),
-        };
-        if let Some(hold) = self.holds.iter().find(|h| subject(h.kind) == Some(&h.subject)) {
+        if let Some(hold) = self.that_cover(lane, scope).next() {
             return Leave::Held { why: words(hold), until: hold.until };
         }
         let domain = domain_key(&scope.domain);
@@ -85,6 +78,21 @@ impl Holds {
             probe.get_or_insert_with(|| open.key.clone());
         }
         probe.map_or(Leave::Open, Leave::Probe)
+    }
+
+    /// Whether a person paused emails of a lane and scope, by whatever covers them.
+    pub fn is_paused(&self, lane: Priority, scope: &Scope) -> bool {
+        self.that_cover(lane, scope).any(|hold| hold.cause == Cause::Pause)
+    }
+
+    fn that_cover(&self, lane: Priority, scope: &Scope) -> impl Iterator<Item = &hold::Model> {
+        let campaign = scope.campaign.map(|id| id.to_string());
+        self.holds.iter().filter(move |hold| match hold.kind {
+            Kind::Queue => true,
+            Kind::Priority => hold.subject == lane.name(),
+            Kind::Campaign => campaign.as_deref() == Some(&hold.subject),
+            Kind::Domain => hold.subject == scope.domain,
+        })
     }
 
     /// The pauses among them.
@@ -179,6 +187,7 @@ pub async fn lift(ctx: &Context, cover: Option<&Cover>) -> Result<u64> {
     }
     let ended = execute(ctx.store.write(), ctx.store.sql(text, values)).await?.rows_affected();
     Priority::ALL.into_iter().for_each(|lane| ctx.nudge(lane));
+    ctx.executor.notify_one();
     Ok(ended)
 }
 

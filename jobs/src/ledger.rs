@@ -12,7 +12,7 @@ mod tests;
 pub mod transition;
 pub mod usual;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::TimeDelta;
 use entity::{Outcome, Status, attempt};
@@ -51,6 +51,7 @@ pub enum Shard {
     Settle = 2,
     Control = 3,
     Record = 4,
+    Campaign = 5,
 }
 
 impl Shard {
@@ -166,7 +167,7 @@ async fn settled_already(
     store: &Store,
     moves: &[Move],
     locked: &HashMap<Uuid, Row>,
-) -> Result<std::collections::HashSet<(Uuid, i32)>> {
+) -> Result<HashSet<(Uuid, i32)>> {
     let doubtful: Vec<(Uuid, i32)> = moves
         .iter()
         .filter_map(|Move { email, cause }| match cause {
@@ -177,7 +178,7 @@ async fn settled_already(
         .filter(|(email, fence)| locked.get(email).is_none_or(|r| r.status != Status::Sending || r.fence != *fence))
         .collect();
     if doubtful.is_empty() {
-        return Ok(std::collections::HashSet::new());
+        return Ok(HashSet::new());
     }
     let open = Outcome::LeaseRanOut.to_value();
     let asked = Rows::new().uuid("id", doubtful.iter().map(|d| d.0)).int("fence", doubtful.iter().map(|d| d.1));
@@ -191,13 +192,19 @@ async fn settled_already(
 struct AllFacts {
     base: Facts,
     suppressed: HashMap<Uuid, String>,
+    of_cancelled: HashSet<Uuid>,
     pauses: Vec<hold::Ended>,
 }
 
 impl AllFacts {
     fn of(&self, row: &Row) -> Facts {
         let pause_ended = self.pauses.iter().filter(|ended| ended.covers(row.lane, row.scope)).map(|e| e.at).max();
-        Facts { suppressed: self.suppressed.get(&row.id).cloned(), pause_ended, ..self.base.clone() }
+        Facts {
+            suppressed: self.suppressed.get(&row.id).cloned(),
+            pause_ended,
+            campaign_cancelled: self.of_cancelled.contains(&row.id),
+            ..self.base.clone()
+        }
     }
 }
 
@@ -211,11 +218,20 @@ async fn gather_facts(
     let unsent: Vec<Uuid> =
         moves.iter().filter(|m| may_leave_unsent(&m.cause) && locked.contains_key(&m.email)).map(|m| m.email).collect();
     if unsent.is_empty() {
-        return Ok(AllFacts { base, suppressed: HashMap::new(), pauses: Vec::new() });
+        return Ok(AllFacts { base, suppressed: HashMap::new(), of_cancelled: HashSet::new(), pauses: Vec::new() });
     }
     let suppressed = suppress::of_emails(tx, &ctx.store, base.now, &unsent).await?;
+    let of_cancelled = of_cancelled_campaigns(tx, &ctx.store, &unsent).await?;
     let pauses = hold::ended(tx, ctx, base.now - base.max_age).await?;
-    Ok(AllFacts { base, suppressed, pauses })
+    Ok(AllFacts { base, suppressed, of_cancelled, pauses })
+}
+
+/// Which of these emails belong to a cancelled campaign.
+async fn of_cancelled_campaigns(tx: &DatabaseTransaction, store: &Store, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
+    let text = "SELECT q.id FROM email_queue q JOIN campaigns k ON k.id = q.campaign_id \
+                WHERE q.id {ids} AND k.cancelled_at IS NOT NULL";
+    let found = rows(tx, store.sql_ids(text, [], ids.iter().copied())).await?;
+    found.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
 }
 
 fn may_leave_unsent(cause: &Cause) -> bool {
@@ -226,6 +242,7 @@ fn may_leave_unsent(cause: &Cause) -> bool {
         | Cause::Claim { .. }
         | Cause::Suppress { .. }
         | Cause::WrongMode { .. }
+        | Cause::CampaignCancelled
         | Cause::DeadlineOver
         | Cause::LeaseOver
         | Cause::Look { .. }

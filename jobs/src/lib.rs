@@ -1,8 +1,10 @@
 //! What happens to an email, from its acceptance to its end. Knows no GraphQL.
 //!
 //! `accept` takes it in, `feed` rings for it when it is due, `lane` carries the bell, `send` claims, hands over and settles;
-//! `event` reads what Mailgun reports and `record` keeps it, with what follows from it; `resolve` asks Mailgun's `log` for emails in
-//! doubt and `reconcile` for events that no webhook brought; `ledger` alone changes where an email stands. `hold` and `breaker` make it wait, `control` and `bulk` act on request, and
+//! `event` reads what Mailgun reports and `record` keeps it, with what follows from it; `resolve` asks Mailgun's `log` for
+//! emails in doubt and `reconcile` for events that no webhook brought; `ledger` alone changes where an email stands. `hold` and
+//! `breaker` make it wait, `control` and `bulk` act on request, `campaign` makes emails of recipients, `render` says what each
+//! of them reads, and
 //! `engine` starts and stops it all.
 
 #![expect(missing_docs, reason = "a field's name says it; where it does not, it has a comment")]
@@ -12,7 +14,9 @@ pub mod backoff;
 mod batch;
 pub mod breaker;
 pub mod bulk;
+pub mod campaign;
 pub mod clean;
+mod content;
 mod context;
 pub mod control;
 pub mod cron;
@@ -34,6 +38,7 @@ pub mod mailer;
 pub mod metric;
 pub mod reconcile;
 pub mod record;
+pub mod render;
 pub mod resolve;
 pub mod rows;
 pub mod scope;
@@ -41,6 +46,7 @@ pub mod send;
 pub mod stats;
 pub mod store;
 pub mod suppress;
+pub mod template;
 pub mod timeline;
 pub mod timing;
 pub mod unsubscribe;

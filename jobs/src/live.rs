@@ -1,6 +1,8 @@
 //! What many follow at the price of one: one task computes it twice a second, only while somebody listens, and tells every
 //! listener when it changed. It is looked at, not announced, so that what other processes do is seen as well.
 
+pub mod campaigns;
+pub mod each;
 pub mod emails;
 pub mod events;
 pub mod news;

@@ -3,6 +3,7 @@
 
 pub mod claim;
 mod hand_over;
+pub mod personal;
 pub mod room;
 pub mod settle;
 

@@ -67,7 +67,7 @@ impl Ledger {
         Status::all().filter(|s| s.is_accepted()).map(|s| self.of(s)).sum()
     }
 
-    fn add(&mut self, status: i16, n: i64) {
+    pub(crate) fn add(&mut self, status: i16, n: i64) {
         if status == tally::CLEANED {
             self.cleaned += n;
         } else if status == tally::PENDING {

@@ -39,6 +39,8 @@ pub struct Timing {
     pub grace: Duration,
     /// How often expired leases, deadlines and resends are looked for.
     pub watch: Duration,
+    /// How often campaigns are looked for whose recipients are to become emails.
+    pub expand: Duration,
     /// How often the clock is aligned with the database's.
     pub align: Duration,
     /// How long a stopping process may finish what is open.
@@ -65,6 +67,7 @@ impl Default for Timing {
             reconcile: Duration::from_secs(300),
             grace: Duration::from_secs(120),
             watch: Duration::from_secs(1),
+            expand: Duration::from_secs(1),
             align: Duration::from_secs(30),
             shutdown: Duration::from_secs(25),
         }
@@ -93,6 +96,7 @@ impl Timing {
             reconcile: whole.reconcile / n,
             grace: whole.grace / n,
             watch: whole.watch / n,
+            expand: whole.expand / n,
             align: whole.align / n,
             shutdown: whole.shutdown,
         }

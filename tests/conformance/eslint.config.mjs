@@ -4,8 +4,8 @@ import graphql from "@graphql-eslint/eslint-plugin";
 /** Types that are part of another thing or a number about many, so that no id names one of them alone. */
 const VALUES = [
   "Attachment", "Attempt", "Breaker", "EmailContent", "EmailHeader", "Engagement", "FailureGroup", "Hold", "LaneStats",
-  "Ledger", "Pause", "QueueStats", "Reconciliation", "Retention", "SuppressionFact", "SuppressionState", "SuppressionStats",
-  "TimelineEntry", "UserError", "Viewer",
+  "Ledger", "Metrics", "MetricsPoint", "Pause", "QueueStats", "Reconciliation", "RenderedContent", "Retention",
+  "SuppressionFact", "SuppressionState", "SuppressionStats", "TimelineEntry", "UserError", "Viewer",
 ];
 
 export default [

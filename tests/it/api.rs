@@ -1,5 +1,6 @@
 //! The program as its users meet it: started as a process, asked over HTTP.
 
+mod campaigns;
 mod control;
 mod entries;
 mod events;
@@ -55,10 +56,19 @@ impl Served {
 
     /// Has the sandbox report nothing, so that the test alone says what happened.
     pub async fn silence_the_sandbox(&self) {
+        self.tell_the_sandbox("webhooks", json!({ "silence": "all" })).await;
+    }
+
+    /// Has the sandbox fail in these ways (docs/sandbox.md).
+    pub async fn break_the_sandbox(&self, faults: Value) {
+        self.tell_the_sandbox("faults", faults).await;
+    }
+
+    async fn tell_the_sandbox(&self, what: &str, settings: Value) {
         let line = self.process.await_line("  sandbox   http://", SOON).await;
         let sandbox = line.split_whitespace().nth(1).unwrap();
-        let put = http().put(format!("{sandbox}/_sandbox/webhooks")).basic_auth("api", Some("sandbox"));
-        put.json(&json!({ "silence": "all" })).send().await.unwrap().error_for_status().unwrap();
+        let put = http().put(format!("{sandbox}/_sandbox/{what}")).basic_auth("api", Some("sandbox"));
+        put.json(&settings).send().await.unwrap().error_for_status().unwrap();
     }
 
     /// Runs another command of the program on the same database, and answers what it printed.

@@ -3,6 +3,7 @@
 mod effect;
 mod list;
 mod live;
+mod metrics;
 mod news;
 mod numbers;
 mod once;

@@ -10,6 +10,7 @@ macro_rules! on_both {
 }
 
 mod api;
+mod campaigns;
 mod conformance;
 mod control;
 mod database;
@@ -30,5 +31,6 @@ mod resolve;
 mod sandbox;
 mod send;
 mod suppressions;
+mod templates;
 mod usual;
 mod webhooks;

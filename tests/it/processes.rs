@@ -5,6 +5,7 @@ mod bereft;
 mod clocks;
 mod ended;
 mod killed;
+mod launched;
 mod size;
 mod stopped;
 mod together;

@@ -115,6 +115,7 @@ impl Config {
             },
             sandbox: mode.is_sandbox(),
             slots: usize::from(self.mailgun_bulk_concurrency),
+            batches: usize::from(self.execution_batch_concurrency),
             max_tries: self.mailgun_max_retries,
             retry_base: Duration::from_millis(self.mailgun_retry_base_ms),
             max_age: self.email_max_age,

@@ -16,13 +16,14 @@ use chrono::{DateTime, Utc};
 use entity::delivery_event::{Kind as EventKind, Source};
 use jobs::find::events::Event;
 
+use super::campaign::Campaign;
 use super::email::Email;
 use super::fault::Fault;
 use super::mask::Recipient;
 pub use engagement::Engagement;
 use kinds::Reported;
 pub use kinds::{Accepted, Bounced, Clicked, Complained, Deferred, Delivered, Opened, Rejected, Unknown, Unsubscribed};
-pub use list::{DeliveryEventQueries, EventTotals, of_email};
+pub use list::{DeliveryEventQueries, EventTotals, of_campaign, of_email};
 pub use live::DeliveryEventSubscriptions;
 
 /// Something that Mailgun reported. Events are recorded once each and never change places.
@@ -41,7 +42,12 @@ pub use live::DeliveryEventSubscriptions;
         ty = "Option<Result<Email, Fault>>",
         desc = "The email it is about; null where it is none of ours, or cleaned away."
     ),
-    field(name = "campaign_id", ty = "Option<ID>", desc = "The campaign of that email."),
+    field(name = "campaign_id", ty = "Option<ID>", desc = "The campaign of that email, also where it is only a name."),
+    field(
+        name = "campaign",
+        ty = "Option<Result<Campaign, Fault>>",
+        desc = "The campaign of that email; null where it is none, or only a name."
+    ),
     field(name = "copy", ty = "bool", desc = "It is about a recipient of a copy (cc, bcc)."),
     field(name = "occurred_at", ty = "DateTime<Utc>", desc = "When it happened, by Mailgun's clock."),
     field(name = "recorded_at", ty = "DateTime<Utc>", desc = "When it was recorded here."),

@@ -20,6 +20,7 @@ use entity::{EmailAddress, Mailbox, Outcome, Policy, Priority, Status, attempt, 
 use jobs::hold::Leave;
 
 use super::asked::Asked;
+use super::campaign::{self, Campaign};
 use super::count::int;
 use super::delivery_event::{DeliveryEvent, Engagement, EventTotals};
 use super::fault::Fault;
@@ -32,10 +33,11 @@ use super::suppression::{Blocking, Suppression};
 use super::timeline::{self, TimelineEntry};
 use super::{delivery_event, guard};
 pub use bulk::BulkMutations;
-use content::EmailContent;
+pub use content::EmailContent;
 pub use control::ControlMutations;
 pub use filter::{DateTimeRange, EmailFilter};
-pub use list::{EmailQueries, OrderDirection};
+pub use input::{InlineContentInput, TrackingInput};
+pub use list::{EmailQueries, EmailTotals, OrderDirection, of_campaign};
 pub use live::EmailSubscriptions;
 pub use send::SendMutations;
 
@@ -190,6 +192,11 @@ impl Email {
         lead::by_id(ctx, self.row.lead_id?).await.transpose()
     }
 
+    /// The campaign it belongs to; null where it belongs to none, and where `campaignId` was only a name for it.
+    async fn campaign(&self, ctx: &Context<'_>) -> Option<Result<Campaign, Fault>> {
+        campaign::by_id(ctx, self.row.campaign_id?).await.transpose()
+    }
+
     /// What keeps its recipient from being mailed at the moment; null when nothing does.
     async fn suppression(&self, ctx: &Context<'_>) -> Option<Result<Suppression, Fault>> {
         self.blocking(ctx).await.transpose()
@@ -315,7 +322,7 @@ impl Attempt {
 }
 
 /// The address in a mailbox that was checked when it was stored.
-fn address(mailbox: &str) -> Result<EmailAddress, Fault> {
+pub fn address(mailbox: &str) -> Result<EmailAddress, Fault> {
     let parsed = Mailbox::parse(mailbox).map_err(|why| {
         let why = format!("a stored mailbox {why}");
         jobs::Error::Stored(<serde_json::Error as serde::de::Error>::custom(why))

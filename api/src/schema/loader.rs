@@ -18,7 +18,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::fault::Fault;
-use super::{lead, suppression};
+use super::{campaign, lead, suppression, template};
 
 /// Emails by id.
 pub struct Emails(Arc<Context>);
@@ -57,6 +57,9 @@ where
         .data(loader(suppression::Blocking(ctx.clone())))
         .data(loader(suppression::Following(ctx.clone())))
         .data(loader(lead::Leads(ctx.clone())))
+        .data(loader(template::Templates(ctx.clone())))
+        .data(loader(campaign::Campaigns(ctx.clone())))
+        .data(loader(campaign::Counted(ctx.clone())))
 }
 
 fn loader<L>(loads: L) -> DataLoader<L, NoCache> {

@@ -8,6 +8,7 @@ use entity::ApiScope;
 use uuid::Uuid;
 
 use super::asked::Asked;
+use super::campaign::{self, Campaign, Campaigns};
 use super::delivery_event::{
     Accepted, Bounced, Clicked, Complained, Deferred, Delivered, DeliveryEvent, Opened, Rejected, Unknown, Unsubscribed,
 };
@@ -18,6 +19,7 @@ use super::key::ApiKey;
 use super::lead::{self, Lead, Leads};
 use super::loader::{Emails, Events};
 use super::suppression::{Entries, Suppression};
+use super::template::{self, Template, Templates};
 use crate::auth::keys;
 
 /// As many things as one call may ask for.
@@ -35,6 +37,10 @@ pub enum Node {
     Suppression(Suppression),
     /// A lead.
     Lead(Lead),
+    /// A template.
+    Template(Template),
+    /// A campaign.
+    Campaign(Campaign),
     /// An event: Mailgun took an email.
     Accepted(Accepted),
     /// An event: it arrived.
@@ -81,6 +87,8 @@ pub enum Kind {
     Email,
     /// A campaign.
     Campaign,
+    /// A template.
+    Template,
     /// A lead.
     Lead,
     /// An API key.
@@ -96,6 +104,7 @@ impl Kind {
         match self {
             Kind::Email => "email",
             Kind::Campaign => "campaign",
+            Kind::Template => "template",
             Kind::Lead => "lead",
             Kind::ApiKey => "api-key",
             Kind::DeliveryEvent => "delivery-event",
@@ -149,14 +158,20 @@ impl NodeQueries {
         let entries = entries.load_many(ids.iter().filter_map(|id| Kind::Suppression.read(id))).await?;
         let leads = ctx.data_opt::<DataLoader<Leads>>().ok_or(Fault::Unattended)?;
         let leads = leads.load_many(ids.iter().filter_map(|id| Kind::Lead.read(id))).await?;
+        let templates = ctx.data_opt::<DataLoader<Templates>>().ok_or(Fault::Unattended)?;
+        let templates = templates.load_many(ids.iter().filter_map(|id| Kind::Template.read(id))).await?;
+        let campaigns = ctx.data_opt::<DataLoader<Campaigns>>().ok_or(Fault::Unattended)?;
+        let campaigns = campaigns.load_many(ids.iter().filter_map(|id| Kind::Campaign.read(id))).await?;
         let node = |id: &ID| {
             let key = || keys.get(&Kind::ApiKey.read(id)?).cloned();
             let event = || Some(DeliveryEvent::from(events.get(&Kind::DeliveryEvent.read(id)?)?.clone()).into());
             let entry =
                 || entries.get(&Kind::Suppression.read(id)?).cloned().map(Suppression::new).map(Node::Suppression);
             let lead = || leads.get(&Kind::Lead.read(id)?).cloned().map(Lead::new).map(Node::Lead);
+            let template = || templates.get(&Kind::Template.read(id)?).cloned().map(Template::new).map(Node::Template);
+            let campaign = || campaigns.get(&Kind::Campaign.read(id)?).cloned().map(Campaign::new).map(Node::Campaign);
             let email = || emails.get(&Kind::Email.read(id)?).cloned().map(email);
-            email().or_else(event).or_else(entry).or_else(lead).or_else(key)
+            email().or_else(event).or_else(entry).or_else(lead).or_else(campaign).or_else(template).or_else(key)
         };
         Ok(ids.iter().map(node).collect())
     }
@@ -189,6 +204,12 @@ async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
     }
     if let Some(id) = Kind::Lead.read(id) {
         return Ok(lead::by_id(ctx, id).await?.map(Node::Lead));
+    }
+    if let Some(id) = Kind::Template.read(id) {
+        return Ok(template::by_id(ctx, id).await?.map(Node::Template));
+    }
+    if let Some(id) = Kind::Campaign.read(id) {
+        return Ok(campaign::by_id(ctx, id).await?.map(Node::Campaign));
     }
     let Some(id) = Kind::Email.read(id) else { return Ok(None) };
     Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))

@@ -43,6 +43,10 @@ pub enum List {
     SuppressionsByTarget = 4,
     /// Leads by their ids.
     Leads = 5,
+    /// Templates by their ids, which is the order they were made in.
+    Templates = 6,
+    /// Campaigns by their ids, which is the order they were created in.
+    Campaigns = 7,
 }
 
 /// What the order of a list goes by, as a cursor has it.

@@ -65,7 +65,9 @@ impl From<Refusal> for UserError {
             Refusal::Stale | Refusal::NotWaiting(_) => UserErrorCode::Conflict,
             Refusal::NotCancellable(_) => UserErrorCode::NotCancellable,
             Refusal::NotRetryable(_) | Refusal::Rejected | Refusal::Unconfirmed => UserErrorCode::NotRetryable,
-            Refusal::StillSuppressed | Refusal::DeadlineOver => UserErrorCode::NotRetryable,
+            Refusal::StillSuppressed | Refusal::DeadlineOver | Refusal::CampaignCancelled => {
+                UserErrorCode::NotRetryable
+            }
             Refusal::NotReschedulable(_) => UserErrorCode::NotReschedulable,
             Refusal::AfterDeadline => {
                 return Self::at(&["sendAt"], UserErrorCode::Invalid, refusal.to_string());

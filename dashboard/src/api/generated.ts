@@ -65,7 +65,9 @@ export type BounceType =
 /** Where an email's content comes from. */
 export type ContentInput =
   {   /** It stands here. */
-  inline: InlineContentInput; };
+  inline: InlineContentInput; template?: never; }
+  |  { inline?: never;   /** It is rendered from a template, as the template stands now. */
+  template: TemplateContentInput; };
 
 /** A time span: from `since` on, and before `until`. */
 export type DateTimeRange = {
@@ -336,6 +338,14 @@ export type SuppressionSource =
   | 'MANUAL'
   /** It stands in Mailgun's own list. */
   | 'PROVIDER';
+
+/** A content that is rendered from a template. */
+export type TemplateContentInput = {
+  /** The template. */
+  templateId: string | number;
+  /** An object with the template's variables. `recipient.address` and `recipient.name` are those of `to`. */
+  variables?: unknown;
+};
 
 /** What an entry of a timeline is about. */
 export type TimelineKind =

@@ -24,6 +24,9 @@ pub struct Draft {
     pub subject: String,
     pub html: Option<String>,
     pub text: Option<String>,
+    /// What subject, html and text are rendered from, which then are not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateContent>,
     pub headers: Option<serde_json::Value>,
     pub tags: Vec<String>,
     pub metadata: Option<serde_json::Value>,
@@ -40,6 +43,14 @@ pub struct Draft {
     pub policy: Option<Policy>,
     pub track_opens: Option<bool>,
     pub track_clicks: Option<bool>,
+}
+
+/// A stored template, and what to render it with.
+#[derive(Clone, Debug, Serialize)]
+pub struct TemplateContent {
+    pub id: Uuid,
+    /// An object.
+    pub variables: Option<serde_json::Value>,
 }
 
 /// What is wrong with a draft, for the person who wrote it.
@@ -385,12 +396,17 @@ fn is_media_type(text: &str) -> bool {
         && essence.trim().split_once('/').is_some_and(|(kind, sub)| restricted(kind) && restricted(sub))
 }
 
+/// The two domains are equal, or one is the other's parent or child.
+pub fn is_related(a: &str, b: &str) -> bool {
+    let below = |a: &str, b: &str| a.strip_suffix(b).is_some_and(|rest| rest.ends_with('.'));
+    a == b || below(a, b) || below(b, a)
+}
+
 /// The sending domain of a From domain: the longest entry that equals it, or is its parent or child; else the first.
 pub fn sending_domain<'a>(from: &str, domains: &'a [String]) -> &'a str {
-    let related = |a: &str, b: &str| a == b || a.strip_suffix(b).is_some_and(|rest| rest.ends_with('.'));
     domains
         .iter()
-        .filter(|domain| related(from, domain) || related(domain, from))
+        .filter(|domain| is_related(from, domain))
         // The first of the longest: `max_by_key` would take the last.
         .rev()
         .max_by_key(|domain| domain.len())

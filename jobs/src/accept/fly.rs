@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use entity::{Status, content, email, tally};
+use entity::{Status, email, tally};
 use sea_orm::{ActiveEnum, DatabaseTransaction, Value};
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ pub(super) async fn fly(ctx: Arc<Context>, members: Arc<Vec<Arc<Admission>>>) ->
             fresh.push((email, member.content.clone()));
         }
     }
-    let new = insert_emails(&tx, &ctx, &fresh).await?;
+    let new = insert_emails(&tx, &ctx, &fresh.iter().map(|(email, _)| email).collect::<Vec<_>>()).await?;
     fresh.retain(|(email, _)| new.contains(&email.id));
     contents::insert(&tx, &ctx, &fresh).await?;
     let mut deltas = Deltas::default();
@@ -119,10 +119,10 @@ async fn bind_keys(
 }
 
 /// Inserts the rows. Answers the ids of those that were not there.
-async fn insert_emails(
+pub(crate) async fn insert_emails(
     tx: &DatabaseTransaction,
     ctx: &Context,
-    fresh: &[(email::Model, Arc<content::Model>)],
+    fresh: &[&email::Model],
 ) -> Result<HashSet<Uuid>> {
     if fresh.is_empty() {
         return Ok(HashSet::new());
@@ -134,7 +134,7 @@ async fn insert_emails(
          v.sender, v.recipient, v.recipient_key, v.cc, v.bcc, v.reply_to, v.omitted, v.on_unconfirmed, v.transactional, \
          v.test_mode, v.sandbox, v.last_error, v.finished_at, v.created_at, v.created_at FROM {rows} AS v WHERE true \
          ON CONFLICT (id) DO NOTHING RETURNING id";
-    let all = || fresh.iter().map(|(email, _)| email);
+    let all = || fresh.iter();
     let values = Rows::new()
         .uuid("id", all().map(|e| e.id))
         .int("scope", all().map(|e| e.scope))

@@ -42,6 +42,8 @@ pub enum Cause {
     Suppress { why: String },
     /// It was accepted for the sandbox and this process sends for real, or the other way round.
     WrongMode { why: &'static str },
+    /// Its campaign is cancelled.
+    CampaignCancelled,
     /// Its `deliverBy` is over.
     DeadlineOver,
     /// A worker reports how its hand-over ended.
@@ -140,6 +142,8 @@ pub struct Facts {
     pub suppressed: Option<String>,
     /// When the last pause over it ended; its age counts from then.
     pub pause_ended: Option<DateTime<Utc>>,
+    /// Its campaign is cancelled, where that was asked.
+    pub campaign_cancelled: bool,
 }
 
 /// What a cause did.
@@ -177,6 +181,9 @@ pub enum Refusal {
     /// Its recipient is still suppressed.
     #[error("its recipient is still suppressed")]
     StillSuppressed,
+    /// Nothing of its campaign is sent any more.
+    #[error("its campaign is cancelled")]
+    CampaignCancelled,
     /// Its `deliverBy` is over.
     #[error("its deliverBy is over")]
     DeadlineOver,

@@ -22,6 +22,7 @@ fn facts() -> Facts {
         max_age: TimeDelta::days(3),
         suppressed: None,
         pause_ended: None,
+        campaign_cancelled: false,
     }
 }
 
@@ -77,6 +78,7 @@ fn causes() -> Vec<(&'static str, Cause)> {
         ("claim", Cause::Claim { until: later, omitted: None }),
         ("suppress", Cause::Suppress { why: why() }),
         ("wrong mode", Cause::WrongMode { why: "words" }),
+        ("campaign cancelled", Cause::CampaignCancelled),
         ("deadline over", Cause::DeadlineOver),
         ("sent", report(2, Handed::Sent { provider_id: "id".into() })),
         ("sent, old claim", report(1, Handed::Sent { provider_id: "id".into() })),
@@ -155,10 +157,12 @@ type Change = fn(&mut Row, &mut Facts);
 #[test]
 fn what_leaves_unsent_ends_by_the_first_rule_that_applies() {
     let cancel: Change = |row, _| row.cancel_requested = true;
+    let campaign: Change = |_, facts| facts.campaign_cancelled = true;
     let suppress: Change = |_, facts| facts.suppressed = Some("its address is suppressed".into());
     let late: Change = |row, _| row.deliver_by = Some(now());
     let old: Change = |row, _| row.first_try_at = Some(now() - TimeDelta::days(4));
-    let cases: [(&[Change], Status); 6] = [
+    let cases: [(&[Change], Status); 7] = [
+        (&[campaign, suppress, late, old], Status::Cancelled),
         (&[cancel, suppress, late, old], Status::Cancelled),
         (&[suppress, late, old], Status::Suppressed),
         (&[late, old], Status::Expired),
@@ -236,6 +240,16 @@ fn a_suppressed_email_is_retried_only_once_the_entry_is_lifted() {
     let still = Facts { suppressed: Some("its address is suppressed".into()), ..facts() };
     assert!(step(&mut row, &Cause::Retry, &still).is_err());
     assert!(step(&mut row, &Cause::Retry, &facts()).is_ok());
+}
+
+#[test]
+fn an_email_of_a_cancelled_campaign_is_not_retried() {
+    for status in [Status::Failed, Status::Suppressed] {
+        let mut row = row(status);
+        let cancelled = Facts { campaign_cancelled: true, ..facts() };
+        assert_eq!(step(&mut row, &Cause::Retry, &cancelled), Err(Refusal::CampaignCancelled));
+        assert!(step(&mut row, &Cause::Retry, &facts()).is_ok());
+    }
 }
 
 #[test]

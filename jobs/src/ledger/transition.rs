@@ -6,6 +6,9 @@ use entity::{Outcome, Policy, Status};
 use super::join;
 use super::terms::{Cause, Effect, Facts, Handed, Name, Refusal, Row, Settlement};
 
+/// Why an email of a cancelled campaign ends.
+const CAMPAIGN_CANCELLED: &str = "its campaign is cancelled";
+
 /// Lets `cause` happen to `row`. The row is changed only when the answer is `Ok`.
 pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refusal> {
     let now = facts.now;
@@ -32,6 +35,7 @@ pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refus
         },
         Cause::Suppress { why } => end_waiting(row, Status::Suppressed, why, now),
         Cause::WrongMode { why } => end_waiting(row, Status::Cancelled, why, now),
+        Cause::CampaignCancelled => end_waiting(row, Status::Cancelled, CAMPAIGN_CANCELLED, now),
         Cause::DeadlineOver => end_waiting(row, Status::Expired, "its deliverBy is over", now),
         Cause::Settle(settlement) => settle(row, settlement, facts),
         Cause::LeaseOver => match row.status {
@@ -158,6 +162,9 @@ fn leave_unsent(row: &mut Row, due_at: DateTime<Utc>, spend: Spend, facts: &Fact
     if row.cancel_requested {
         return finish(row, Status::Cancelled, Some("cancelled on request".into()), now);
     }
+    if facts.campaign_cancelled {
+        return finish(row, Status::Cancelled, Some(CAMPAIGN_CANCELLED.into()), now);
+    }
     if let Some(suppressed) = &facts.suppressed {
         return finish(row, Status::Suppressed, Some(suppressed.clone()), now);
     }
@@ -257,6 +264,10 @@ fn retry(row: &mut Row, facts: &Facts) -> Result<Effect, Refusal> {
         Status::Unconfirmed => return Err(Refusal::Unconfirmed),
         other => return Err(Refusal::NotRetryable(Name(other))),
     }
+    // Refused rather than ended CANCELLED: why it failed is worth more than that it was asked for in vain.
+    if facts.campaign_cancelled {
+        return Err(Refusal::CampaignCancelled);
+    }
     if row.deliver_by.is_some_and(|end| end <= facts.now) {
         return Err(Refusal::DeadlineOver);
     }
@@ -313,6 +324,7 @@ pub fn attempt(
         | Cause::Claim { .. }
         | Cause::Suppress { .. }
         | Cause::WrongMode { .. }
+        | Cause::CampaignCancelled
         | Cause::DeadlineOver
         | Cause::Resend
         | Cause::Absent { .. }

@@ -18,8 +18,8 @@ use crate::metric;
 use crate::rows::Rows;
 use crate::store::rows;
 
-/// Claims those of `ids` that are due and that no hold, breaker, suppression, deadline or copy asks a closer look of. The
-/// rows come with `columns` besides [`COLUMNS`], of the email as `q` and its content as `c`.
+/// Claims those of `ids` that are due and that no hold, breaker, suppression, deadline, cancelled campaign or copy asks a
+/// closer look of. The rows come with `columns` besides [`COLUMNS`], of the email as `q` and of what `tables` joins to it.
 ///
 /// # Errors
 /// The database's own.
@@ -30,12 +30,14 @@ pub async fn claim(
     until: DateTime<Utc>,
     ids: &[Uuid],
     columns: &str,
+    tables: &str,
 ) -> Result<Vec<QueryResult>> {
     let text = format!(
         "WITH free AS (SELECT q.id FROM email_queue q WHERE q.id {{ids}} AND q.status = $5 AND q.due_at <= $1 \
            AND q.sandbox = $2 AND (q.deliver_by IS NULL OR q.deliver_by > $1) AND q.cc IS NULL AND q.bcc IS NULL \
            AND NOT EXISTS (SELECT 1 FROM email_holds h WHERE h.until IS NULL OR h.until > $1) \
            AND NOT EXISTS (SELECT 1 FROM email_breakers b WHERE b.open) \
+           AND NOT EXISTS (SELECT 1 FROM campaigns k WHERE k.id = q.campaign_id AND k.cancelled_at IS NOT NULL) \
            AND NOT EXISTS (SELECT 1 FROM email_suppression_list s \
              WHERE s.target IN (q.recipient_key, substring(q.recipient_key from '[^@]*$')) AND s.lifted_at IS NULL \
              AND (s.expires_at IS NULL OR s.expires_at > $1) AND (NOT s.sandbox OR $2)) \
@@ -43,7 +45,7 @@ pub async fn claim(
          moved AS (UPDATE email_queue AS q SET status = $6, fence = q.fence + 1, lease_until = $3, \
            first_try_at = coalesce(q.first_try_at, $1), updated_at = $1 FROM free WHERE q.id = free.id RETURNING q.*), \
          tallied AS ({}) \
-         SELECT {COLUMNS}, {columns} FROM moved q JOIN email_contents c ON c.id = q.content_id",
+         SELECT {COLUMNS}, {columns} FROM moved q {tables}",
         tally("$5", "$6")
     );
     let values = [

@@ -9,6 +9,7 @@ use entity::{Status, content, email};
 use sea_orm::{ActiveEnum, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
 
+use super::personal::Personal;
 use crate::breaker;
 use crate::context::Context;
 use crate::error::Result;
@@ -33,6 +34,8 @@ pub struct Claimed {
     pub test_mode: bool,
     pub transactional: bool,
     pub content: content::Model,
+    /// Of a content that is rendered, where the campaign has variables for the recipient.
+    pub personal: Option<Personal>,
     /// It goes ahead to see whether the way is open again.
     pub probe: bool,
 }
@@ -46,16 +49,22 @@ pub enum Claims {
     Doubtful(Vec<Claimed>, sea_orm::DbErr),
 }
 
-/// What a hand-over needs besides a [`Row`], of the email as `q` and its content as `c`.
+/// What a hand-over needs besides a [`Row`], of the email as `q`, its content as `c` and its recipient as `r`.
 const MAIL: &str = "q.campaign_id, q.sender, q.recipient, q.recipient_key, q.cc, q.bcc, q.reply_to, q.test_mode, \
      q.transactional, q.sandbox, c.id AS content_id, c.key_id, c.wrapped_key, c.head, c.html, c.text, c.attachments, c.template, c.emails, \
-     c.created_at AS content_at";
+     c.created_at AS content_at, r.id AS recipient_id, r.variables";
+
+/// Where they are. The recipient is looked for only where the content is rendered: no row is found by a NULL.
+const MAIL_TABLES: &str = "JOIN email_contents c ON c.id = q.content_id \
+     LEFT JOIN campaign_recipients r ON r.campaign_id = CASE WHEN c.template THEN q.campaign_id END \
+     AND r.address_key = q.recipient_key AND r.email_id = q.id";
 
 /// A row at the gate, with what the gate asks.
 struct Candidate {
     claimed: Claimed,
     copies: Vec<(String, bool, Mailbox)>,
     sandbox: bool,
+    campaign_cancelled: bool,
 }
 
 /// Claims those of `ids` that are due, free to go and not held by another worker.
@@ -69,7 +78,7 @@ pub async fn claim(ctx: &Context, ids: &[Uuid]) -> Result<Claims> {
     let until = (facts.now + ctx.timing.lease).trunc_subsecs(6);
     let mut passed = Vec::with_capacity(ids.len());
     if ctx.store.dialect() == Dialect::Postgres {
-        for row in usual::claim(&tx, ctx, facts.now, until, ids, MAIL).await? {
+        for row in usual::claim(&tx, ctx, facts.now, until, ids, MAIL, MAIL_TABLES).await? {
             passed.push(read(&tx, ctx, &row).await?.claimed);
         }
     }
@@ -138,8 +147,9 @@ async fn lock(
     let text = format!(
         "SELECT {}, {MAIL}, \
          (EXISTS (SELECT 1 FROM email_holds h WHERE h.until IS NULL OR h.until > $1) \
-          OR EXISTS (SELECT 1 FROM email_breakers b WHERE b.open)) AS any_hold \
-         FROM email_queue q JOIN email_contents c ON c.id = q.content_id \
+          OR EXISTS (SELECT 1 FROM email_breakers b WHERE b.open)) AS any_hold, \
+         EXISTS (SELECT 1 FROM campaigns k WHERE k.id = q.campaign_id AND k.cancelled_at IS NOT NULL) AS campaign_cancelled \
+         FROM email_queue q {MAIL_TABLES} \
          WHERE q.id {{ids}} AND q.status = $2 AND q.due_at <= $1 ORDER BY q.id {lock}",
         ledger::COLUMNS
     );
@@ -149,7 +159,8 @@ async fn lock(
     let mut any_hold = false;
     for row in rows(tx, asked).await? {
         any_hold = row.try_get("", "any_hold")?;
-        candidates.push(read(tx, ctx, &row).await?);
+        let campaign_cancelled = row.try_get("", "campaign_cancelled")?;
+        candidates.push(Candidate { campaign_cancelled, ..read(tx, ctx, &row).await? });
     }
     Ok((candidates, any_hold))
 }
@@ -164,6 +175,7 @@ async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Res
     Ok(Candidate {
         copies,
         sandbox: row.try_get("", "sandbox")?,
+        campaign_cancelled: false,
         claimed: Claimed {
             row: whole,
             sending_domain: scope.domain.clone(),
@@ -188,9 +200,16 @@ async fn read(tx: &DatabaseTransaction, ctx: &Context, row: &QueryResult) -> Res
                 emails: row.try_get("", "emails")?,
                 created_at: row.try_get("", "content_at")?,
             },
+            personal: personal(row)?,
             probe: false,
         },
     })
+}
+
+fn personal(row: &QueryResult) -> Result<Option<Personal>> {
+    let (recipient, variables) = (row.try_get("", "recipient_id")?, row.try_get("", "variables")?);
+    let both = Option::zip(recipient, variables);
+    Ok(both.map(|(recipient, variables)| Personal { recipient, variables }))
 }
 
 fn keys_of(candidates: &[Candidate]) -> Vec<&str> {
@@ -226,6 +245,9 @@ async fn gate(
             "it was accepted for Mailgun, and emails go to the sandbox now"
         };
         return Ok(Some(Cause::WrongMode { why }));
+    }
+    if candidate.campaign_cancelled {
+        return Ok(Some(Cause::CampaignCancelled));
     }
     if let Some(why) = list.blocks(&candidate.claimed.recipient_key, candidate.claimed.transactional) {
         return Ok(Some(Cause::Suppress { why }));

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use base64::Engine;
-use entity::content::{self, Head};
-use entity::sealed::Wrapped;
+use entity::address::Mailbox;
+use entity::content::{self as stored, Head};
 
 use super::claim::Claimed;
+use super::personal;
+use crate::content::{self, Parts};
 use crate::context::Context;
 use crate::error::Result;
 use crate::mailer::{Answer, Attachment, Lease, Mail, Mailer, Tracking};
+use crate::render::Said;
 use crate::unsubscribe::Link;
 use crate::verdict::{Verdict, verdict};
 
@@ -35,8 +38,8 @@ pub async fn hand_over(ctx: &Context, mailer: &dyn Mailer, claimed: &Claimed, le
         (Verdict::NotHandedOver, None)
     } else {
         match mail(ctx, claimed).await {
-            Ok(Some(mail)) => judge(ctx, mailer.post(&mail, lease).await),
-            Ok(None) => (Verdict::Fail { why: NO_LINK.into() }, None),
+            Ok(Ok(mail)) => judge(ctx, mailer.post(&mail, lease).await),
+            Ok(Err(why)) => (Verdict::Fail { why }, None),
             Err(error) if error.is_away() => {
                 tracing::warn!(email.id = %claimed.row.id, cause = %error, "An email can't be made ready");
                 (Verdict::NotHandedOver, None)
@@ -70,20 +73,20 @@ async fn unsubscribe(ctx: &Context, claimed: &Claimed, head: &Head) -> Result<Op
     Ok(Some(Some(format!("{base}/u/{}", link.token(ctx).await?))))
 }
 
-/// Everything the POST needs; `None` for campaign mail that nobody could unsubscribe from.
-async fn mail(ctx: &Context, claimed: &Claimed) -> Result<Option<Mail>> {
+/// Everything the POST needs.
+///
+/// The inner error says why there is nothing to hand over: nobody could unsubscribe from it, or it can't be rendered.
+async fn mail(ctx: &Context, claimed: &Claimed) -> Result<Result<Mail, String>> {
     let content = &claimed.content;
-    let wrapped = Wrapped { key_id: content.key_id.clone(), wrapped: content.wrapped_key.clone() };
-    let key = ctx.keyring.unwrap(&wrapped, content::TABLE, content.id)?;
-    let open = |column: &str, sealed: &[u8]| key.open(content::TABLE, content.id, column, sealed);
-    let text = |column: &str, sealed: &Option<Vec<u8>>| -> Result<Option<String>> {
-        let opened = sealed.as_ref().map(|sealed| open(column, sealed)).transpose()?;
-        Ok(opened.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    let (head, said) = match said(ctx, claimed).await? {
+        Ok(said) => said,
+        Err(why) => return Ok(Err(why)),
     };
-    let head: Head = serde_json::from_slice(&open("head", &content.head)?)?;
-    let Some(unsubscribe) = unsubscribe(ctx, claimed, &head).await? else { return Ok(None) };
+    let Some(unsubscribe) = unsubscribe(ctx, claimed, &head).await? else { return Ok(Err(NO_LINK.into())) };
     let attachments = match &content.attachments {
-        Some(sealed) => attachments(&open("attachments", sealed)?)?,
+        Some(sealed) => {
+            attachments(&content::key(ctx, content)?.open(stored::TABLE, content.id, "attachments", sealed)?)?
+        }
         None => Vec::new(),
     };
     let tracking = match (head.track_opens, head.track_clicks) {
@@ -91,7 +94,7 @@ async fn mail(ctx: &Context, claimed: &Claimed) -> Result<Option<Mail>> {
         (opens, clicks) => Some(Tracking { opens: opens.unwrap_or(true), clicks: clicks.unwrap_or(true) }),
     };
     let left = claimed.row.deliver_by.and_then(|end| (end - ctx.clock.now()).to_std().ok());
-    Ok(Some(Mail {
+    Ok(Ok(Mail {
         email_id: claimed.row.id,
         campaign_id: claimed.campaign,
         sending_domain: claimed.sending_domain.clone(),
@@ -100,10 +103,10 @@ async fn mail(ctx: &Context, claimed: &Claimed) -> Result<Option<Mail>> {
         cc: claimed.cc.clone(),
         bcc: claimed.bcc.clone(),
         reply_to: claimed.reply_to.clone(),
-        subject: head.subject,
-        html: text("html", &content.html)?,
-        text: text("text", &content.text)?,
-        headers: head.headers,
+        subject: said.subject,
+        html: said.html,
+        text: said.text,
+        headers: said.headers,
         unsubscribe,
         tags: head.tags,
         tracking,
@@ -113,9 +116,28 @@ async fn mail(ctx: &Context, claimed: &Claimed) -> Result<Option<Mail>> {
     }))
 }
 
+/// What the email says to this recipient, and the rest of its content's head.
+async fn said(ctx: &Context, claimed: &Claimed) -> Result<Result<(Head, Said), String>> {
+    if !claimed.content.template {
+        let Parts { mut head, html, text } = Parts::open(ctx, &claimed.content)?;
+        let (subject, headers) = (std::mem::take(&mut head.subject), head.headers.clone());
+        return Ok(Ok((head, Said { subject, html, text, headers })));
+    }
+    let prepared = content::prepared(ctx, &claimed.content)?;
+    let template = match &prepared.template {
+        Ok(template) => template,
+        Err(flaws) => return Ok(Err(flaws.first().map_or_else(String::new, |flaw| format!("{} {flaw}", flaw.part)))),
+    };
+    let variables = personal::variables(ctx, claimed).await?;
+    // It was checked when it was accepted.
+    let recipient = Mailbox::parse(&claimed.recipient).ok();
+    let said = template.render(variables, recipient.as_ref()).map_err(|error| error.to_string());
+    Ok(said.map(|said| (prepared.head.clone(), said)))
+}
+
 fn attachments(json: &[u8]) -> Result<Vec<Attachment>> {
-    let stored: Vec<content::Attachment> = serde_json::from_slice(json)?;
-    Ok(stored
+    let files: Vec<stored::Attachment> = serde_json::from_slice(json)?;
+    Ok(files
         .into_iter()
         .map(|file| Attachment {
             // Checked when it was accepted.

@@ -137,6 +137,8 @@ impl Settle {
                 }
                 self.answered(&[&transport, &domain]).await?;
             }
+            // Nobody was asked: it says nothing about the way to Mailgun.
+            Verdict::Fail { .. } if report.http_status.is_none() => {}
             Verdict::Fail { .. } => self.answered(&[&transport, &domain]).await?,
             Verdict::Retry { why } => {
                 // The last try is not spent on a way that is closed; the breaker keeps what comes after.

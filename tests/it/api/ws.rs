@@ -61,6 +61,10 @@ impl Socket {
         self.say(json!({ "type": "subscribe", "id": id, "payload": { "query": query } })).await;
     }
 
+    pub async fn ask_with(&mut self, id: &str, query: &str, variables: Value) {
+        self.say(json!({ "type": "subscribe", "id": id, "payload": { "query": query, "variables": variables } })).await;
+    }
+
     /// The next message but pings, which are answered as every client answers them.
     pub async fn hear(&mut self) -> Value {
         loop {

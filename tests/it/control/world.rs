@@ -20,8 +20,18 @@ pub struct World {
 
 impl World {
     pub async fn new(backend: Backend) -> Self {
+        Self::with(backend, Settings::default()).await
+    }
+
+    /// One that sends through these domains.
+    pub async fn through(backend: Backend, domains: &[&str]) -> Self {
+        let domains = domains.iter().map(|domain| (*domain).to_owned()).collect();
+        Self::with(backend, Settings { domains, ..Settings::default() }).await
+    }
+
+    async fn with(backend: Backend, settings: Settings) -> Self {
         let database = backend.database().await;
-        let ctx = context(&database).await;
+        let ctx = context_with(&database, settings).await;
         migration::up(ctx.store.write()).await.unwrap();
         Self { accept: Accept::start(ctx.clone()), ctx, database }
     }
@@ -110,9 +120,13 @@ impl World {
 
 /// A process on this database.
 pub async fn context(database: &Database) -> Arc<Context> {
+    context_with(database, Settings::default()).await
+}
+
+async fn context_with(database: &Database, settings: Settings) -> Arc<Context> {
     let store = Store::connect(&database.url).await.unwrap();
     let stop = tokio_util::sync::CancellationToken::new();
-    Context::new(store, Clock::system(), Timing::default(), Settings::default(), Keyring::generate(), 0.4, stop)
+    Context::new(store, Clock::system(), Timing::default(), settings, Keyring::generate(), 0.4, stop)
 }
 
 pub fn draft() -> Draft {

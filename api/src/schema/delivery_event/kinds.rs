@@ -8,6 +8,7 @@ use entity::delivery_event::{Kind as EventKind, Source};
 use entity::suppression::BounceType;
 use jobs::find::events::Event;
 
+use crate::schema::campaign::{self, Campaign};
 use crate::schema::email::Email;
 use crate::schema::fault::Fault;
 use crate::schema::loader::Emails;
@@ -53,9 +54,14 @@ macro_rules! kind_of_event {
                 self.0.email(ctx).await.transpose()
             }
 
-            /// The campaign of that email.
+            /// The campaign of that email, also where it is only a name.
             pub async fn campaign_id(&self) -> Option<ID> {
                 self.0.row.campaign_id.map(|id| Kind::Campaign.id(id))
+            }
+
+            /// The campaign of that email; null where it is none, or only a name.
+            pub async fn campaign(&self, ctx: &Context<'_>) -> Option<Result<Campaign, Fault>> {
+                campaign::by_id(ctx, self.0.row.campaign_id?).await.transpose()
             }
 
             /// It is about a recipient of a copy (cc, bcc).

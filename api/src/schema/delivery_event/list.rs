@@ -76,6 +76,19 @@ pub async fn of_email(ctx: &Context<'_>, email: Uuid, slice: Slice) -> Result<Ev
     Ok(connection(found, Filter::of_email(email)))
 }
 
+/// The events of one campaign's emails.
+///
+/// # Errors
+/// As [`Slice::page`]; the database's own.
+pub async fn of_campaign(ctx: &Context<'_>, campaign: Uuid, slice: Slice) -> Result<Events, Fault> {
+    found(ctx, Filter { campaign: Some(campaign), ..Filter::default() }, page(ctx, slice).await?).await
+}
+
+async fn found(ctx: &Context<'_>, filter: Filter, page: Page<i64>) -> Result<Events, Fault> {
+    let found = events::page(&ctx.app()?.ctx, &filter, page, Order::Descending).await?;
+    Ok(connection(found, filter))
+}
+
 /// Delivery events by filter.
 #[derive(Default)]
 pub struct DeliveryEventQueries;
@@ -97,8 +110,6 @@ impl DeliveryEventQueries {
         #[graphql(desc = "Which events; without it, all.")] filter: Option<DeliveryEventFilter>,
     ) -> Result<Events, Fault> {
         let page = page(ctx, Slice { first, after, last, before }).await?;
-        let filter = filter.unwrap_or_default().read()?;
-        let found = events::page(&ctx.app()?.ctx, &filter, page, Order::Descending).await?;
-        Ok(connection(found, filter))
+        found(ctx, filter.unwrap_or_default().read()?, page).await
     }
 }

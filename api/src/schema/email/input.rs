@@ -3,7 +3,7 @@
 use async_graphql::{ID, InputObject, OneofObject};
 use chrono::{DateTime, Utc};
 use entity::{Policy, Priority};
-use jobs::accept::{Complaint, Draft};
+use jobs::accept::{Complaint, Draft, TemplateContent};
 use uuid::Uuid;
 
 use crate::schema::node::Kind;
@@ -62,17 +62,28 @@ pub struct SendEmailInput {
 pub enum ContentInput {
     /// It stands here.
     Inline(InlineContentInput),
+    /// It is rendered from a template, as the template stands now.
+    Template(TemplateContentInput),
 }
 
 /// A content that stands in the input itself. One body at least.
 #[derive(Debug, InputObject)]
 pub struct InlineContentInput {
     /// The subject.
-    subject: String,
+    pub subject: String,
     /// The HTML body.
-    html: Option<String>,
+    pub html: Option<String>,
     /// The text body.
-    text: Option<String>,
+    pub text: Option<String>,
+}
+
+/// A content that is rendered from a template.
+#[derive(Debug, InputObject)]
+pub struct TemplateContentInput {
+    /// The template.
+    template_id: ID,
+    /// An object with the template's variables. `recipient.address` and `recipient.name` are those of `to`.
+    variables: Option<serde_json::Value>,
 }
 
 /// A file that goes with an email.
@@ -90,9 +101,9 @@ pub struct AttachmentInput {
 #[derive(Debug, InputObject)]
 pub struct TrackingInput {
     /// That it is opened, by an image in the HTML.
-    opens: Option<bool>,
+    pub opens: Option<bool>,
     /// Which links are clicked, by rewriting them.
-    clicks: Option<bool>,
+    pub clicks: Option<bool>,
 }
 
 impl SendEmailInput {
@@ -101,8 +112,8 @@ impl SendEmailInput {
     /// # Errors
     /// Ids that are none; everything else is for the draft's own check.
     pub fn draft(self) -> Result<Draft, Vec<Complaint>> {
-        let ContentInput::Inline(content) = self.content;
         let mut complaints = Vec::new();
+        let content = self.content.read(&mut complaints);
         let campaign = read_id("campaignId", Kind::Campaign, self.campaign_id, &mut complaints);
         let lead = read_id("leadId", Kind::Lead, self.lead_id, &mut complaints);
         if !complaints.is_empty() {
@@ -122,6 +133,7 @@ impl SendEmailInput {
             subject: content.subject,
             html: content.html,
             text: content.text,
+            template: content.template,
             headers: self.headers,
             tags: self.tags.unwrap_or_default(),
             metadata: self.metadata,
@@ -138,6 +150,25 @@ impl SendEmailInput {
             track_opens: self.tracking.as_ref().and_then(|tracking| tracking.opens),
             track_clicks: self.tracking.as_ref().and_then(|tracking| tracking.clicks),
         })
+    }
+}
+
+impl ContentInput {
+    /// The content's part of a draft.
+    fn read(self, complaints: &mut Vec<Complaint>) -> Draft {
+        match self {
+            ContentInput::Inline(InlineContentInput { subject, html, text }) => {
+                Draft { subject, html, text, ..Draft::default() }
+            }
+            ContentInput::Template(TemplateContentInput { template_id, variables }) => {
+                let known = Kind::Template.read(&template_id);
+                if known.is_none() {
+                    let path = ["content", "template", "templateId"].map(str::to_owned).to_vec();
+                    complaints.push(Complaint { path, message: "is no such id".to_owned() });
+                }
+                Draft { template: known.map(|id| TemplateContent { id, variables }), ..Draft::default() }
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, ID, InputObject, Object};
 use entity::ApiScope;
 use jobs::filter::{Filter, Order};
-use jobs::find;
+use jobs::find::{self, Page};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -52,6 +52,8 @@ impl EmailOrder {
     }
 }
 
+type Emails = Connection<Email, EmailTotals>;
+
 /// How many emails a list has in all, counted when asked.
 pub struct EmailTotals {
     filter: Filter,
@@ -78,6 +80,30 @@ impl EmailTotals {
     async fn total_count_is_capped(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
         Ok(self.count(ctx).await?.1)
     }
+}
+
+async fn page_of(ctx: &Context<'_>, filter: Filter, page: Page, order: Order) -> Result<Emails, Fault> {
+    let page = find::emails(&ctx.app()?.ctx, &filter, page, order).await?;
+    let totals = EmailTotals { filter, counted: OnceCell::new() };
+    Ok(Connection::new(List::Emails, page, totals, |row| (row.id, Email::new(row))))
+}
+
+/// Emails of one campaign, the newest first.
+///
+/// # Errors
+/// As [`Slice::page`] and [`EmailFilter::read`]; a filter for another campaign; the database's own.
+pub async fn of_campaign(
+    ctx: &Context<'_>,
+    campaign: Uuid,
+    slice: Slice,
+    filter: Option<EmailFilter>,
+) -> Result<Emails, Fault> {
+    let page = slice.page(List::Emails)?;
+    let filter = filter.unwrap_or_default().read()?;
+    if filter.campaign.is_some_and(|other| other != campaign) {
+        return Err(Fault::bad_input("filter.campaignId is another campaign's"));
+    }
+    page_of(ctx, Filter { campaign: Some(campaign), ..filter }, page, Order::Descending).await
 }
 
 async fn by_id(ctx: &Context<'_>, id: Uuid) -> Result<Option<Email>, Fault> {
@@ -111,11 +137,9 @@ impl EmailQueries {
         #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
         #[graphql(desc = "Which emails; without it, all.")] filter: Option<EmailFilter>,
         #[graphql(desc = "In which order; without it, the newest first.")] order_by: Option<EmailOrder>,
-    ) -> Result<Connection<Email, EmailTotals>, Fault> {
+    ) -> Result<Emails, Fault> {
         let page = Slice { first, after, last, before }.page(List::Emails)?;
         let filter = filter.unwrap_or_default().read()?;
-        let page = find::emails(&ctx.app()?.ctx, &filter, page, EmailOrder::read(order_by)).await?;
-        let totals = EmailTotals { filter, counted: OnceCell::new() };
-        Ok(Connection::new(List::Emails, page, totals, |row| (row.id, Email::new(row))))
+        page_of(ctx, filter, page, EmailOrder::read(order_by)).await
     }
 }

@@ -1,5 +1,5 @@
-//! How many things a field may answer, by its arguments: a list has `first` and `last`, or is asked for by `ids`. Every number
-//! comes from outside, so it is clamped before anything is multiplied by it.
+//! How many things a field may answer, by its arguments: a list has `first` and `last`, or is asked for by `ids`; a history has
+//! a `granularity`. Every number comes from outside, so it is clamped before anything is multiplied by it.
 //!
 //! async-graphql's `complexity` attribute would do the same, but it refuses a document whose variable for `first` is not given
 //! (8.0.0-rc.5, `VisitorContext::param_value`).
@@ -7,6 +7,7 @@
 use async_graphql::parser::types::{Field, OperationDefinition};
 use async_graphql::registry::MetaField;
 use async_graphql::{Value as ConstValue, Variables};
+use jobs::metric::MOST_POINTS;
 
 use crate::schema::page;
 
@@ -23,6 +24,8 @@ pub fn of(field: &Field, meta: &MetaField, operation: &OperationDefinition, vari
             Some(ConstValue::List(ids)) => ids.len().max(1),
             _ => 1,
         }
+    } else if meta.args.contains_key("granularity") {
+        MOST_POINTS
     } else {
         1
     }

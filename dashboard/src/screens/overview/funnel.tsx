@@ -18,7 +18,7 @@ export function steps(ledger: Ledger): Step[] {
   const delivered = ledger.delivered + ledger.complained
   const handed = ledger.sent + ledger.deferred + ledger.bounced + delivered
   return [
-    { word: 'Accepted', means: 'Taken in by this service, but for those cleaned away since', n: ledger.total - ledger.cleaned },
+    { word: 'Accepted', means: 'Taken in by this service, but for those cleaned away since', n: ledger.total - ledger.pending - ledger.cleaned },
     { word: 'With Mailgun', means: 'Handed over, whatever became of them', n: handed },
     { word: 'Delivered', means: 'Taken by the recipients’ servers, complaints included', n: delivered },
   ]

@@ -6,7 +6,7 @@ use super::*;
 use crate::log::Kinds;
 
 fn query() -> Query {
-    let at = |seconds, nanos| DateTime::from_timestamp(1_800_000_000 + seconds, nanos).unwrap();
+    let at = |seconds: i64, nanos| DateTime::from_timestamp(1_800_000_000 + seconds, nanos).unwrap();
     Query { domain: "mg.example.com".into(), from: at(0, 500), to: at(60, 500), kinds: Kinds::HandedOver }
 }
 

@@ -178,11 +178,12 @@ fn run(history: &[Happens]) -> End {
     let basis = Facts {
         now,
         max_tries: 3,
-        resend: TimeDelta::seconds(20),
+        first_look: TimeDelta::seconds(2),
         snooze: TimeDelta::seconds(5),
         max_age: TimeDelta::days(300),
         suppressed: None,
         pause_ended: None,
+        campaign_cancelled: false,
     };
     let known = Known {
         recipient: OWN.into(),

@@ -73,6 +73,7 @@ fn over(jobs: &tests::app::App) -> App {
         queue: ::jobs::live::queue(&ctx),
         events: ::jobs::live::events::Events::start(&ctx, jobs.engine.news.clone()),
         emails: ::jobs::live::emails::Emails::new(&ctx),
+        campaigns: ::jobs::live::campaigns::Campaigns::new(&ctx),
         metrics: None,
         works: false,
         redis: false,
