@@ -37,6 +37,19 @@ const live = createRoute({
   component: lazyRouteComponent(patiently(() => import('./screens/live/live.tsx')), 'Live'),
 })
 
+const campaigns = createRoute({
+  getParentRoute: at,
+  path: '/campaigns',
+  validateSearch: only('status', 'name', 'after', 'before'),
+  component: lazyRouteComponent(patiently(() => import('./screens/campaigns/campaigns.tsx')), 'Campaigns'),
+})
+
+const campaign = createRoute({
+  getParentRoute: at,
+  path: '/campaigns/$id',
+  component: lazyRouteComponent(patiently(() => import('./screens/campaigns/campaign.tsx')), 'Campaign'),
+})
+
 const suppressions = createRoute({
   getParentRoute: at,
   path: '/suppressions',
@@ -52,7 +65,7 @@ const settings = createRoute({
 
 /** Every screen and what its address may say. A path here stands in the service's table of paths as well. */
 export const router = createRouter({
-  routeTree: root.addChildren([overview, emails, live, suppressions, settings]),
+  routeTree: root.addChildren([overview, emails, live, campaigns, campaign, suppressions, settings]),
   parseSearch: parse,
   stringifySearch: write,
   defaultPreload: 'intent',

@@ -22,8 +22,8 @@ const embedded: KeyingConfig[string] = () => null
 /** What has no id is kept where it was asked. */
 const keys: KeyingConfig = Object.fromEntries(
   [
-    'Attachment', 'Attempt', 'Breaker', 'DeliveryEventConnection', 'DeliveryEventEdge', 'EmailConnection', 'EmailContent',
-    'EmailHeader', 'Engagement', 'FailureGroup', 'Hold', 'LaneStats', 'Ledger', 'PageInfo', 'Pause', 'QueueStats',
+    'Attachment', 'Attempt', 'Breaker', 'CampaignConnection', 'DeliveryEventConnection', 'DeliveryEventEdge', 'EmailConnection', 'EmailContent',
+    'EmailHeader', 'Engagement', 'FailureGroup', 'Hold', 'LaneStats', 'Ledger', 'Metrics', 'MetricsPoint', 'PageInfo', 'Pause', 'QueueStats',
     'Retention', 'SuppressionConnection', 'SuppressionFact', 'SuppressionState', 'SuppressionStats', 'TimelineEntry',
     'Viewer',
   ].map((type) => [type, embedded]),
@@ -55,6 +55,9 @@ function cache() {
       Mutation: {
         pause: forget('holds', 'queueStats', 'failures'),
         resume: forget('holds', 'queueStats', 'failures'),
+        createCampaign: forget('campaigns'),
+        launchCampaign: emailsChanged,
+        cancelCampaign: emailsChanged,
         cancelEmails: emailsChanged,
         retryFailedEmails: emailsChanged,
         sendEmail: emailsChanged,

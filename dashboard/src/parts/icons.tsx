@@ -33,6 +33,7 @@ export const Envelope = icon(<><rect x="1.75" y="3.25" width="12.5" height="9.5"
 export const Pulse = icon(<path d="M1.5 8h3l2-5 3 10 2-5h3" />)
 export const Shield = icon(<><path d="M8 1.75 13.25 3.5v4.25c0 3.25-2.25 5.5-5.25 6.5-3-1-5.25-3.25-5.25-6.5V3.5z" /><path d="M5.5 8h5" /></>)
 export const Cog = icon(<><circle cx="8" cy="8" r="2" /><path d="M8 1.75v2m0 8.5v2M1.75 8h2m8.5 0h2M3.6 3.6 5 5m6 6 1.4 1.4m0-8.8L11 5m-6 6-1.4 1.4" /></>)
+export const Megaphone = icon(<path d="M2 6.5v3h2.5l7 3.25v-9.5L4.5 6.5zm3 3 .75 3.75h1.75L7 10.5m6.5-4.25v3.5" />)
 export const Pause = icon(<path d="M5.5 3.5v9m5-9v9" />)
 export const Play = icon(<path d="M5 3.25v9.5l7.5-4.75z" fill="currentColor" />)
 export const Search = icon(<><circle cx="7" cy="7" r="4.25" /><path d="m10.25 10.25 3.25 3.25" /></>)

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react'
 import type { DeliveryEventType, EmailStatus, SuppressionReason } from '../api/generated.ts'
 import * as icons from './icons.tsx'
 
-interface Look {
+export interface Look {
   icon: (props: { className?: string }) => ReactNode
   colour: string
   word: string

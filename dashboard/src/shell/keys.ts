@@ -43,6 +43,7 @@ export const shortcuts: readonly { keys: string; does: string }[] = [
   { keys: 'g o', does: 'Overview' },
   { keys: 'g e', does: 'Emails' },
   { keys: 'g l', does: 'Live' },
+  { keys: 'g c', does: 'Campaigns' },
   { keys: 'g s', does: 'Suppressions' },
   { keys: 'g ,', does: 'Settings' },
   { keys: '/', does: 'Search on this screen' },

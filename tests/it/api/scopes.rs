@@ -20,13 +20,15 @@ on_both! {
 }
 
 /// The paths that anybody may call.
-const OPEN: [&str; 8] = [
+const OPEN: [&str; 10] = [
     "GET /health/live",
     "GET /health/ready",
     "GET /assets/{name}",
     "GET /",
     "GET /emails",
     "GET /live",
+    "GET /campaigns",
+    "GET /campaigns/{id}",
     "GET /suppressions",
     "GET /settings",
 ];
