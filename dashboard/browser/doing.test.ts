@@ -266,6 +266,41 @@ describe('suppressions', () => {
   })
 })
 
+it('a campaign is created, gets its recipients, is launched, and adds up', async () => {
+  await page.goto(`${service.url}/campaigns`)
+  await page.getByRole('button', { name: 'New campaign' }).click()
+  await page.getByLabel('Name', { exact: true }).last().fill('Spring news')
+  await page.getByLabel('Subject').fill('Hello {{ first_name }}')
+  await page.getByLabel('Text').fill('Hi {{ first_name }}')
+  await page.getByRole('button', { name: 'Create the draft' }).click()
+  await page.getByRole('heading', { level: 1, name: 'Spring news' }).waitFor()
+  const id = decodeURIComponent(new URL(page.url()).pathname.split('/').pop() ?? '')
+  await page.getByRole('button', { name: 'Recipients' }).click()
+  const people = Array.from({ length: 20 }, (_, n) => `${n % 4 === 0 ? 'bounce' : 'click'}+spring${n}@example.com,Ann`)
+  const text = ['address,first_name', ...people, people[0], 'no address,Bob'].join('\n')
+  await page.getByLabel('CSV file').setInputFiles({ name: 'list.csv', mimeType: 'text/csv', buffer: Buffer.from(text) })
+  await says('import-count', '20 recipients')
+  await page.getByRole('button', { name: 'Import 20 recipients' }).click()
+  await says('ledger-total', '20')
+  await page.getByRole('button', { name: 'Launch' }).click()
+  await page.getByRole('button', { name: 'Launch to 20 recipients' }).click()
+  interface Asked {
+    campaign: { ledger: Record<'delivered' | 'bounced' | 'total', number>; metrics: Record<'delivered' | 'bounced' | 'uniqueClicked', number> }
+  }
+  const { campaign } = await until('all of it to be told', async () => {
+    const asked = 'query ($id: ID!) { campaign(id: $id) { ledger { delivered bounced total } metrics { delivered bounced uniqueClicked } } }'
+    const found = await service.ask<Asked>(asked, { id })
+    return found.campaign.metrics.uniqueClicked === 15 && found.campaign.metrics.bounced === 5 && found
+  })
+  expect(campaign.ledger).toEqual({ delivered: 15, bounced: 5, total: 20 })
+  await says('metric-Delivered', String(campaign.metrics.delivered))
+  await says('metric-Clicked', String(campaign.metrics.uniqueClicked))
+  await page.getByText('Completed').first().waitFor()
+  await page.getByRole('link', { name: 'Show its emails' }).click()
+  await says('total', '20 emails')
+  expect(complaints).toEqual([])
+})
+
 describe('keys', () => {
   it('are made, shown once, see what they may, and end', async () => {
     await page.goto(`${service.url}/settings`)

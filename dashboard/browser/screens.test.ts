@@ -10,6 +10,7 @@ const SCREENS = [
   ['emails', '/emails', 'Emails'],
   ['causes', '/emails?view=causes', 'Emails'],
   ['live', '/live', 'Live'],
+  ['campaigns', '/campaigns', 'Campaigns'],
   ['suppressions', '/suppressions', 'Suppressions'],
   ['settings', '/settings', 'Settings'],
 ] as const
@@ -19,6 +20,7 @@ const FIRST_LOAD = 150_000
 
 let service: Service
 let browser: Browser
+let campaign: string
 
 beforeAll(async () => {
   service = await Service.start()
@@ -31,6 +33,11 @@ beforeAll(async () => {
     priority: (['HIGH', 'NORMAL', 'LOW'] as const)[n % 3],
     content: { inline: { subject: subjects[n % subjects.length], text: 'Hello.', html: '<h1 style="color:#345">Hello</h1>' } },
   }))
+  const { createCampaign } = await service.ask<{ createCampaign: { campaign: { id: string } } }>(
+    'mutation ($input: CampaignInput!) { createCampaign(input: $input) { campaign { id } } }',
+    { input: { name: 'Spring news', content: { inline: { subject: 'Hello {{ first_name }}', text: 'Hi' } } } },
+  )
+  campaign = createCampaign.campaign.id
   await service.send(...letters, { to: 'refused+1@example.com' }, { to: 'refused+2@example.com' })
   await until('everything to be told', async () => {
     const { queueStats } = await service.ask<{ queueStats: { ledger: Record<string, number> } }>(
@@ -84,6 +91,8 @@ describe.each([
       ['/suppressions', 'Suppress', 'Suppress an address or a domain'],
       ['/suppressions', 'Import', 'Import suppressions'],
       ['/settings', 'New key', 'New API key'],
+      ['/campaigns', 'New campaign', 'New campaign'],
+      [`/campaigns/${campaign}`, 'Launch', 'Launch “Spring news”'],
     ] as const) {
       await page.goto(service.url + path)
       await page.getByRole('button', { name: button, exact: true }).click()

@@ -137,11 +137,11 @@ function Tabs() {
           key={path}
           to={path}
           activeOptions={{ exact: path === '/', includeSearch: false }}
-          className="flex h-14 min-w-0 flex-col items-center justify-center gap-1 text-2xs text-muted"
+          className="flex h-14 min-w-0 flex-col items-center justify-center gap-1 text-[0.625rem] text-muted"
           activeProps={{ className: '!text-accent font-medium', 'aria-current': 'page' }}
         >
           <Icon className="size-4.5" />
-          <span className="clip max-w-full px-0.5">{word}</span>
+          <span className="clip max-w-full">{word}</span>
         </Link>
       ))}
     </nav>

@@ -126,13 +126,12 @@ function Metrics({ campaign: { metrics: m } }: { campaign: Shown }) {
   )
 }
 
-const colours = ['--bar-odd', '--bar-bad', '--bar-good']
+const colours = ['--bar-bad', '--bar-good']
 
 function History({ history }: { history: readonly Point[] }) {
   const [asTable, setAsTable] = useState(false)
   const times = history.map(({ at }) => Date.parse(at) / 1_000)
   const bars = [
-    history.map(({ metrics: m }) => m.delivered + m.bounced + m.complained),
     history.map(({ metrics: m }) => m.delivered + m.bounced),
     history.map(({ metrics: m }) => m.delivered),
   ]
@@ -167,7 +166,7 @@ function History({ history }: { history: readonly Point[] }) {
       ) : (
         <div className="p-4">
           <ul className="mb-2 flex flex-wrap gap-x-5 text-muted">
-            {([['Delivered', 'bg-bar-good'], ['Bounced', 'bg-bar-bad'], ['Complained', 'bg-bar-odd']] as const).map(([word, bar]) => (
+            {([['Delivered', 'bg-bar-good'], ['Bounced', 'bg-bar-bad']] as const).map(([word, bar]) => (
               <li key={word} className="flex items-center gap-1.5"><span aria-hidden="true" className={`size-2 rounded-sm ${bar}`} />{word}</li>
             ))}
           </ul>
@@ -193,7 +192,7 @@ function Ledger({ campaign: { id, ledger } }: { campaign: Shown }) {
     </>
   )
   return (
-    <Panel title="Where its recipients stand">
+    <Panel title="Where its recipients stand" className="lg:row-span-2">
       <table className="my-2 w-full">
         <tbody>
           <tr title="Their emails are still to be made">{line('No email yet', ledger.pending)}</tr>
@@ -229,7 +228,7 @@ function About({ campaign }: { campaign: Shown }) {
     ['Emails', <Link key="e" to="/emails" search={{ campaign: campaign.id }} className="text-accent hover:underline">Show its emails</Link>],
   ]
   return (
-    <Panel title="About it" className="lg:col-span-3">
+    <Panel title="About it" className="lg:col-span-2">
       <dl className="grid grid-cols-[7rem_minmax(0,1fr)] gap-x-4 gap-y-2 p-4 sm:max-w-xl">
         {items.map(([word, value]) => value !== undefined && <div key={word} className="contents"><dt className="text-muted">{word}</dt><dd>{value}</dd></div>)}
       </dl>

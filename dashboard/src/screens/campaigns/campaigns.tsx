@@ -131,7 +131,7 @@ export function Progress({ value }: { value: number }) {
       <span aria-hidden="true" className="h-1.5 flex-1 rounded-full bg-sunken">
         <span className="block h-full rounded-full bg-accent" style={{ width: `${percent}%` }} />
       </span>
-      <span className="w-9 text-end">{percent}%</span>
+      <span className="w-10 text-end whitespace-nowrap">{percent}%</span>
     </span>
   )
 }
