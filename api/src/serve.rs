@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, Parts};
 use crate::auth::{self, Doorkeeper};
 use crate::config::{Config, Mode, Setup};
+use crate::dashboard::link::Links;
 use crate::failure::Failure;
 use crate::lifecycle::Lifecycle;
 use crate::transport::Graphql;
@@ -65,7 +66,9 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
         })
     });
     warn_of_links(&setup);
-    banner::print(&setup, assembled.listener.local_addr()?, assembled.sandbox.as_ref(), first_key.as_ref());
+    let link = first_key.as_ref().map(|key| assembled.app.links.open(key.clone(), ctx.clock.now()));
+    let at = assembled.listener.local_addr()?;
+    banner::print(&setup, at, assembled.sandbox.as_ref(), first_key.as_ref(), link.as_deref());
     let ended = assembled.answer(&life, setup.timing.shutdown).await;
     upkeep.into_iter().for_each(|task| task.abort());
     ended
@@ -92,6 +95,7 @@ pub async fn assemble(setup: &mut Setup, works: bool, life: &Lifecycle) -> Resul
         campaigns: Campaigns::new(&ctx),
         engine: RwLock::new(Some(engine)),
         doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref(), setup.tokens.take(), setup.proxies.clone()),
+        links: Links::default(),
         schema: schema::build(&ctx),
         queue: jobs::live::queue(&ctx),
         metrics,
