@@ -1,6 +1,6 @@
-# The same words everywhere: make run, make test, make bench, make lint. ARGS go to the program: make bench ARGS=--floors-only
+# The same words everywhere: make run, make test, make bench, make faults, make lint. ARGS go to the program: make bench ARGS=--floors-only
 
-.PHONY: run test bench lint browser servers clients
+.PHONY: run test bench faults lint browser servers clients
 
 run:
 	cargo run -- $(ARGS)
@@ -20,6 +20,14 @@ browser: servers clients
 bench: servers
 	cargo build --release -p tests --bins
 	cargo run --release -p tests --bin bench -- $(ARGS)
+
+# Seeds of faults, then each guard switched off until it is noticed. FROM and SEEDS say which: make faults FROM=1 SEEDS=50
+FROM ?= 1
+SEEDS ?= 10
+
+faults: servers
+	cargo run -p tests --bin faults -- --seed $(FROM) --seeds $(SEEDS) $(ARGS)
+	cargo run -p tests --bin faults -- --table --seed $(FROM) --seeds 5 $(ARGS)
 
 lint: clients
 	cargo fmt --check

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
+use chrono::{DateTime, Utc};
 use entity::Clock;
 use entity::clock::chance;
 use jobs::live::campaigns::Campaigns;
@@ -242,10 +243,25 @@ async fn await_migrations(store: &Store) -> Result<(), Failure> {
 /// What jobs are handed in this process.
 pub async fn context(setup: &Setup, store: Store) -> Result<Arc<Context>, Failure> {
     let clock = Clock::system();
-    clock.align(store.now().await?);
+    clock.align(time(&store).await?);
     let keyring = setup.keys.open()?;
     let stop = CancellationToken::new();
     Ok(Context::new(store, clock, setup.timing, setup.settings.clone(), keyring, chance(), stop))
+}
+
+/// The database's time; one that went away amid the start is waited for.
+async fn time(store: &Store) -> Result<DateTime<Utc>, Failure> {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match store.now().await.map_err(jobs::Error::from) {
+            Ok(now) => return Ok(now),
+            Err(error) if error.is_away() && tokio::time::Instant::now() < end => {
+                tracing::warn!(cause = %error, "The database does not answer yet");
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 async fn start(

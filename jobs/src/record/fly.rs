@@ -14,6 +14,7 @@ use super::{Member, Recorded, events, keys, seal};
 use crate::Context;
 use crate::error::Result;
 use crate::event::Kind;
+use crate::guard::{Guard, stands};
 use crate::rows::Rows;
 use crate::store::execute;
 use crate::suppress;
@@ -61,6 +62,8 @@ async fn take_effect(tx: &DatabaseTransaction, ctx: &Context, fresh: &[&Arc<Memb
         return Ok(0);
     }
     let now = ctx.clock.now();
+    let ahead =
+        if stands(Guard::Seq) { None } else { Some(events::number(ctx.store.write(), ctx, fresh.len() as i64).await?) };
     let mut emails = Emails::lock(tx, ctx, fresh.iter().filter_map(|member| member.event.email)).await?;
     let mut rows = Vec::with_capacity(fresh.len());
     for member in fresh {
@@ -71,7 +74,7 @@ async fn take_effect(tx: &DatabaseTransaction, ctx: &Context, fresh: &[&Arc<Memb
     }
     suppress::facts::record(tx, ctx, &emails.suppressions).await?;
     emails.store(tx, ctx).await?;
-    events::store(tx, ctx, &rows).await
+    events::store(tx, ctx, &rows, ahead).await
 }
 
 /// Keeps what may have no effect, once.
