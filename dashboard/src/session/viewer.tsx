@@ -2,7 +2,7 @@ import { createContext, type ReactNode, useContext } from 'react'
 import { useQuery } from 'urql'
 
 import { type ApiScope, ViewerDocument, type ViewerQuery } from '../api/generated.ts'
-import { isForbidden, words } from '../api/use.ts'
+import { isForbidden } from '../api/use.ts'
 import { Button } from '../parts/button.tsx'
 import { Gate } from './gate.tsx'
 import { signOut } from './session.ts'
@@ -20,7 +20,7 @@ export function ViewerProvider({ children }: { children: ReactNode }) {
   return (
     <Gate
       title={forbidden ? 'This key may not read' : 'The service does not answer'}
-      words={forbidden ? 'The dashboard needs a key with the scope READ; MANAGE lets you act as well.' : words(error)}
+      words={forbidden ? 'The dashboard needs a key with the scope READ; MANAGE lets you act as well.' : 'Look whether it runs, then try again.'}
     >
       {!forbidden && <Button tone="main" onClick={() => ask({ requestPolicy: 'network-only' })}>Try again</Button>}
       <Button onClick={() => signOut()}>Use another key</Button>

@@ -112,7 +112,7 @@ const Row = memo(function Row({ event }: { event: EventRowFragment }) {
   const Icon = look.icon
   const address = event.address ?? 'Nobody named'
   return (
-    <tr className="relative animate-[arrive_1.2s_ease-out] border-b border-line last:border-0 hover:bg-sunken/60">
+    <tr className="relative border-b border-line last:border-0 hover:bg-sunken/60">
       <td className="hidden py-1.5 ps-4 whitespace-nowrap text-muted md:table-cell"><Time at={event.occurredAt} /></td>
       <td className="hidden py-1.5 md:table-cell"><Badge look={look} /></td>
       <td className="py-2 ps-4 md:py-1.5 md:ps-0">

@@ -7,7 +7,7 @@ import { type DeliveryEventFilter, EventAddedDocument, type EventAddedSubscripti
 import { useService, words } from '../../api/use.ts'
 
 /** So many of the latest are kept on the page. */
-export const KEPT = 300
+export const KEPT = 200
 /** So many may wait while the tail is paused; then it stops, and goes on from there later. */
 export const ROOM = 2_000
 const FLUSH = 250

@@ -81,7 +81,7 @@ function Numbers({ stats }: { stats: QueueNowFragment }) {
     { word: 'Unconfirmed', means: 'Perhaps with Mailgun: its answer never came', n: count(stats.unconfirmed), status: 'UNCONFIRMED', ...(stats.unconfirmed > 0 ? { tone: 'text-warn' } : {}) },
     { word: 'Scheduled', means: 'Due later, waits between tries included', n: count(stats.delayed), status: 'SCHEDULED' },
     { word: 'Failed', means: 'Ended without Mailgun; they can be retried', n: count(stats.failed), status: 'FAILED', ...(stats.failed > 0 ? { tone: 'text-bad' } : {}) },
-    { word: 'Sent last minute', means: 'Accepted by Mailgun in the last minute', n: count(Math.round(stats.sentPerMinute)) },
+    { word: 'Sent a minute', means: 'Accepted by Mailgun in the last minute', n: count(Math.round(stats.sentPerMinute)) },
     {
       word: 'Oldest waiting',
       means: 'How long the longest waiting email that nothing holds has been due',
@@ -107,14 +107,14 @@ function Lanes({ lanes }: { lanes: QueueNowFragment['lanes'] }) {
   const sorted = [...lanes].sort((one, other) => order[one.priority] - order[other.priority])
   return (
     <Panel title="By priority">
-      <table className="w-full table-fixed">
+      <table className="w-full">
         <thead className="text-muted">
           <tr>
-            <th scope="col" className="w-[26%] px-4 py-2">Priority</th>
+            <th scope="col" className="px-4 py-2">Priority</th>
             <th scope="col" className="py-2 text-end">Waiting</th>
             <th scope="col" className="py-2 text-end" title="Sending or unconfirmed">Active</th>
             <th scope="col" className="py-2 text-end">Later</th>
-            <th scope="col" className="w-[28%] px-4 py-2 text-end">Oldest</th>
+            <th scope="col" className="px-4 py-2 text-end">Oldest</th>
           </tr>
         </thead>
         <tbody>
