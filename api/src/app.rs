@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::RwLock;
 
 use crate::auth::Doorkeeper;
+use crate::dashboard::link::Links;
 use crate::schema::Schema;
 use crate::webhook::Webhooks;
 
@@ -31,6 +32,8 @@ pub struct Parts {
     /// Gone once the process stops.
     pub engine: RwLock<Option<Engine>>,
     pub doorkeeper: Doorkeeper,
+    /// The link that this process printed, while it is good.
+    pub links: Links,
     pub schema: Schema,
     /// How the queue stands, for those who follow it.
     pub queue: Live<QueueStats>,

@@ -11,6 +11,7 @@ mod check;
 mod command;
 #[expect(missing_docs, reason = "each field of a configuration is described where the user reads it")]
 pub mod config;
+pub mod dashboard;
 mod demo;
 mod failure;
 mod health;

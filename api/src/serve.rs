@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
+use chrono::{DateTime, Utc};
 use entity::Clock;
 use entity::clock::chance;
 use jobs::live::campaigns::Campaigns;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, Parts};
 use crate::auth::{self, Doorkeeper};
 use crate::config::{Config, Mode, Setup};
+use crate::dashboard::link::Links;
 use crate::failure::Failure;
 use crate::lifecycle::Lifecycle;
 use crate::transport::Graphql;
@@ -64,7 +66,9 @@ pub async fn serve(mut setup: Setup, works: bool) -> Result<(), Failure> {
         })
     });
     warn_of_links(&setup);
-    banner::print(&setup, assembled.listener.local_addr()?, assembled.sandbox.as_ref(), first_key.as_ref());
+    let link = first_key.as_ref().map(|key| assembled.app.links.open(key.clone(), ctx.clock.now()));
+    let at = assembled.listener.local_addr()?;
+    banner::print(&setup, at, assembled.sandbox.as_ref(), first_key.as_ref(), link.as_deref());
     let ended = assembled.answer(&life, setup.timing.shutdown).await;
     upkeep.into_iter().for_each(|task| task.abort());
     ended
@@ -91,6 +95,7 @@ pub async fn assemble(setup: &mut Setup, works: bool, life: &Lifecycle) -> Resul
         campaigns: Campaigns::new(&ctx),
         engine: RwLock::new(Some(engine)),
         doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref(), setup.tokens.take(), setup.proxies.clone()),
+        links: Links::default(),
         schema: schema::build(&ctx),
         queue: jobs::live::queue(&ctx),
         metrics,
@@ -238,10 +243,25 @@ async fn await_migrations(store: &Store) -> Result<(), Failure> {
 /// What jobs are handed in this process.
 pub async fn context(setup: &Setup, store: Store) -> Result<Arc<Context>, Failure> {
     let clock = Clock::system();
-    clock.align(store.now().await?);
+    clock.align(time(&store).await?);
     let keyring = setup.keys.open()?;
     let stop = CancellationToken::new();
     Ok(Context::new(store, clock, setup.timing, setup.settings.clone(), keyring, chance(), stop))
+}
+
+/// The database's time; one that went away amid the start is waited for.
+async fn time(store: &Store) -> Result<DateTime<Utc>, Failure> {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match store.now().await.map_err(jobs::Error::from) {
+            Ok(now) => return Ok(now),
+            Err(error) if error.is_away() && tokio::time::Instant::now() < end => {
+                tracing::warn!(cause = %error, "The database does not answer yet");
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 async fn start(

@@ -3,7 +3,7 @@
 pub(crate) mod body;
 mod graphiql;
 mod http;
-mod index;
+pub(crate) mod index;
 mod media;
 mod operation;
 mod origin;
@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::{self, Principal};
+use crate::dashboard::{self, link};
 use crate::{health, rest, unsubscribe, webhook};
 
 use self::refusal::Refusal;
@@ -89,8 +90,11 @@ pub fn router(graphql: &Arc<Graphql>) -> Router {
         .route_layer(guard.clone())
         .route_layer(from_fn_with_state(graphql.clone(), before_the_guard))
         .with_state(graphql.clone());
-    let pages = Router::new()
-        .route("/", get(index::page))
+    let screens = dashboard::PAGES.into_iter();
+    let pages = screens
+        .fold(Router::new(), |router, path| router.route(path, get(dashboard::page)))
+        .route(dashboard::ASSETS, get(dashboard::asset))
+        .route(link::PATH, post(link::exchange))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -126,7 +130,8 @@ async fn before_the_guard(
     next.run(request).await
 }
 
-async fn nowhere() -> Response {
+/// The answer where nothing is.
+pub async fn nowhere() -> Response {
     refused(StatusCode::NOT_FOUND, "NOT_FOUND", "nothing is here; the API is at /graphql")
 }
 

@@ -48,4 +48,13 @@ mod tests {
             assert!(base.is_zero() || steps.last() == Some(&CEILING), "{base:?} reaches the ceiling");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_wait_is_within_its_step(millis in 0_u64..5_000, attempt: u32, chance: f64) {
+            let base = Duration::from_millis(millis);
+            let (wait, step) = (backoff(base, attempt, chance), backoff(base, attempt, 1.0));
+            proptest::prop_assert!(wait <= step && step <= CEILING, "{wait:?} of {step:?}");
+        }
+    }
 }

@@ -54,7 +54,7 @@ fn transient(error: &DbErr) -> bool {
 }
 
 /// By SQLSTATE on PostgreSQL (class 08 connection, 40 rollback, 53 resources, 55P03 lock, 57 operator), by result code on
-/// SQLite (5 busy, 6 locked, and their extended codes).
+/// SQLite (5 busy, 6 locked, 13 full, and their extended codes): what finds no space is refused until there is some.
 fn runtime(error: &RuntimeErr) -> bool {
     let RuntimeErr::SqlxError(error) = error else { return false };
     let Some(database) = error.as_database_error() else {
@@ -71,7 +71,7 @@ fn runtime(error: &RuntimeErr) -> bool {
     };
     let Some(code) = database.code() else { return false };
     match code.parse::<i32>() {
-        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6),
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 13),
         _ => matches!(code.get(..2), Some("08" | "40" | "53" | "57")) || code == "55P03" || code == "25006",
     }
 }

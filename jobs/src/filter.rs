@@ -35,6 +35,8 @@ pub struct Filter {
     pub created_from: Option<DateTime<Utc>>,
     /// … and before this one.
     pub created_until: Option<DateTime<Utc>>,
+    /// What they failed of; nothing but FAILED has one.
+    pub cause: Option<String>,
 }
 
 /// How an index finds emails: a list is read from the ends of a few ordered runs, whose ids are merged. The numbers are masks of
@@ -83,6 +85,10 @@ impl Filter {
         if !self.statuses.is_empty() {
             clauses.add(Part::Status, "((1 << q.status) & ?) <> 0", mask(&self.statuses));
         }
+        if let Some(cause) = &self.cause {
+            let of_email = "(SELECT f.cause FROM email_failures f WHERE f.email_id = q.id) = ?";
+            clauses.add(Part::Other, of_email, cause.clone());
+        }
         // The order of ids is that of acceptance: a time span is a span of ids.
         if let Some(from) = self.created_from {
             clauses.from(first_id(from));
@@ -122,7 +128,8 @@ impl Filter {
 
     /// The tallies alone can count it.
     pub fn is_tallied(&self) -> bool {
-        self.address_key.is_none() && self.created_from.is_none() && self.created_until.is_none()
+        let Filter { address_key, created_from, created_until, cause, .. } = self;
+        address_key.is_none() && created_from.is_none() && created_until.is_none() && cause.is_none()
     }
 
     /// It lets this status through.

@@ -27,6 +27,7 @@ pub mod feed;
 pub mod filter;
 pub mod find;
 pub mod group;
+pub mod guard;
 pub mod hold;
 pub mod lane;
 pub mod lead;

@@ -16,6 +16,8 @@ mod control;
 mod database;
 mod events;
 mod fairness;
+mod faults;
+mod full;
 mod groups;
 mod harness;
 mod holds;

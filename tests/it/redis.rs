@@ -82,6 +82,16 @@ async fn a_redis_that_stalls_amid_sending_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_refuses_writes_amid_sending_costs_nothing() {
+    let redis = Redis::start().await;
+    let (app, ids) = amid_sending(&redis).await;
+    redis.refuse_writes(true).await;
+    assert_all_sent_once(&app, &ids).await;
+    redis.refuse_writes(false).await;
+    returns_to_redis(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_starts_and_sends_without_its_redis() {
     let redis = Redis::start().await;
     redis.stop();

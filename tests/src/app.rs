@@ -184,6 +184,11 @@ impl App {
         Self { ctx, engine, mailgun, database, keys, plan }
     }
 
+    /// What contents are sealed with.
+    pub fn keys(&self) -> &SecretString {
+        &self.keys
+    }
+
     /// Takes drafts in.
     pub async fn take(&self, drafts: Vec<Draft>) -> Vec<Answer> {
         self.engine.accept.take(CALLER, drafts).await.expect("the database takes it")

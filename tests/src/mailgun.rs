@@ -274,6 +274,7 @@ fn tell(asked: &Asked, shared: &Shared) -> (u16, String) {
     };
     match script.map_or(Tells::Status(404), |script| script(asked)) {
         Tells::Status(status) => (status, "scripted".to_owned()),
+        Tells::This(status, body) => (status, body),
         Tells::Nonsense => (200, "Mailgun Magnificent API".to_owned()),
         Tells::Page => {
             let items = lock(&shared.log).items.clone();

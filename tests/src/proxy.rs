@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -15,6 +16,7 @@ use crate::lock;
 /// Stands between a process and its database; it ends when dropped, and its connections with it.
 pub struct Proxy {
     plan: Arc<Mutex<Plan>>,
+    cuts: Arc<tokio::sync::Notify>,
     listening: AbortHandle,
 }
 
@@ -24,6 +26,8 @@ struct Plan {
     mark: String,
     left: usize,
     cut: usize,
+    /// The answer comes, but only after so long.
+    late: Option<Duration>,
     /// How often each statement was asked.
     asked: HashMap<String, usize>,
 }
@@ -42,15 +46,27 @@ impl Proxy {
         let url = format!("{head}@127.0.0.1:{own}/{name}");
         database.url = url;
         let plan = Arc::new(Mutex::new(Plan::default()));
-        let listening = tokio::spawn(listen(listener, port, plan.clone())).abort_handle();
-        (Self { plan, listening }, database)
+        let cuts = Arc::new(tokio::sync::Notify::new());
+        let listening = tokio::spawn(listen(listener, port, plan.clone(), cuts.clone())).abort_handle();
+        (Self { plan, cuts, listening }, database)
     }
 
     /// The next `n` transactions with a statement that holds `mark` are committed, and their connections break before they
     /// hear of it.
     pub fn lose_commits(&self, n: usize, mark: &str) {
         let mut plan = lock(&self.plan);
-        (plan.mark, plan.left, plan.cut) = (mark.to_owned(), n, 0);
+        (plan.mark, plan.left, plan.cut, plan.late) = (mark.to_owned(), n, 0, None);
+    }
+
+    /// The next `n` transactions with a statement that holds `mark` are committed, and hear of it only after `late`.
+    pub fn delay_commits(&self, n: usize, mark: &str, late: Duration) {
+        let mut plan = lock(&self.plan);
+        (plan.mark, plan.left, plan.cut, plan.late) = (mark.to_owned(), n, 0, Some(late));
+    }
+
+    /// Breaks every connection there is; new ones are let through.
+    pub fn cut(&self) {
+        self.cuts.notify_waiters();
     }
 
     /// How many answers were lost since [`Proxy::lose_commits`].
@@ -70,12 +86,18 @@ impl Drop for Proxy {
     }
 }
 
-async fn listen(listener: TcpListener, port: u16, plan: Arc<Mutex<Plan>>) {
+async fn listen(listener: TcpListener, port: u16, plan: Arc<Mutex<Plan>>, cuts: Arc<tokio::sync::Notify>) {
     // Dropped with this future, and the connections with it.
     let mut open = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
-            open.spawn(carry(client, server, plan.clone()));
+            let (plan, cuts) = (plan.clone(), cuts.clone());
+            open.spawn(async move {
+                tokio::select! {
+                    () = carry(client, server, plan) => {}
+                    () = cuts.notified() => {}
+                }
+            });
         }
         while open.try_join_next().is_some() {}
     }
@@ -93,7 +115,15 @@ async fn carry(client: TcpStream, server: TcpStream, plan: Arc<Mutex<Plan>>) {
         loop {
             tokio::select! {
                 biased;
-                () = doomed.notified() => return executed(&mut from_server, &plan).await,
+                () = doomed.notified() => {
+                    let said = executed(&mut from_server, &plan).await;
+                    let late = lock(&plan).late;
+                    let (Some(said), Some(late)) = (said, late) else { return };
+                    tokio::time::sleep(late).await;
+                    if to_client.write_all(&said).await.is_err() {
+                        return;
+                    }
+                }
                 read = from_server.read(&mut buffer) => match read {
                     Ok(n) if n > 0 && to_client.write_all(&buffer[..n]).await.is_ok() => {}
                     _ => return,
@@ -107,15 +137,16 @@ async fn carry(client: TcpStream, server: TcpStream, plan: Arc<Mutex<Plan>>) {
     }
 }
 
-/// Waits until the server has said that the COMMIT is done; nobody else hears it.
-async fn executed(from_server: &mut OwnedReadHalf, plan: &Mutex<Plan>) {
+/// Waits until the server has said that the COMMIT is done; nobody else hears it. Answers its words.
+async fn executed(from_server: &mut OwnedReadHalf, plan: &Mutex<Plan>) -> Option<Vec<u8>> {
     let mut said = Vec::new();
     while !said.windows(7).any(|window| window == b"COMMIT\0") {
         if !matches!(from_server.read_buf(&mut said).await, Ok(n) if n > 0) {
-            return;
+            return None;
         }
     }
     lock(plan).cut += 1;
+    Some(said)
 }
 
 /// Carries the client's messages, reading along which statements its transactions hold.

@@ -45,6 +45,14 @@ impl Redis {
         redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("FLUSHALL");
     }
 
+    /// From now on it refuses every write, as one whose memory is full; or takes them again.
+    pub async fn refuse_writes(&self, refuse: bool) {
+        let mut connection = self.client().get_multiplexed_async_connection().await.expect("Redis runs");
+        let most = if refuse { "1" } else { "0" };
+        let set = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(most).exec_async(&mut connection).await;
+        set.expect("CONFIG SET");
+    }
+
     /// Stops it where it stands: connections stay open and nobody answers.
     pub fn stall(&self) {
         self.signal(Signal::Stop);

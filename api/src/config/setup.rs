@@ -94,11 +94,17 @@ impl Config {
             proxies: self.proxies()?,
             public_url: self.public_url()?,
             origins: self.origins()?,
-            timing: if self.timing_divisor == 1 { Timing::default() } else { Timing::divided(self.timing_divisor) },
+            timing: self.timing(),
             pace: Pace::divided(self.timing_divisor),
             settings: self.settings(&mode)?,
             mode,
         })
+    }
+
+    fn timing(&self) -> Timing {
+        let timing = Timing::divided(self.timing_divisor);
+        let log = self.timing_log_divisor.map_or(timing, Timing::divided);
+        Timing { looks: log.looks, trust: log.trust, reconcile: log.reconcile, grace: log.grace, ..timing }
     }
 
     fn settings(&self, mode: &Mode) -> Result<jobs::Settings, Nonsense> {

@@ -29,6 +29,7 @@ use super::mask::Words;
 use super::node::Kind;
 use super::page::{Connection, Slice};
 use super::queue::Ledger;
+use super::template::{self, Template};
 pub use control::CampaignMutations;
 pub use list::CampaignQueries;
 pub use live::CampaignSubscriptions;
@@ -119,6 +120,11 @@ impl Campaign {
     /// that may only read, null with the error FORBIDDEN.
     async fn content(&self, ctx: &Context<'_>) -> Option<Result<EmailContent, Fault>> {
         self.opened(ctx).await.transpose()
+    }
+
+    /// The template that its content is taken from at the launch, as it stands now; null where the content is its own.
+    async fn template(&self, ctx: &Context<'_>) -> Option<Result<Template, Fault>> {
+        template::by_id(ctx, self.campaign.row.template_id?).await.transpose()
     }
 
     /// How urgent its emails are.

@@ -8,8 +8,14 @@ use super::sandboxed::Running;
 use crate::config::{Mode, Setup};
 
 /// Prints it: where the service is, whether it sends for real, and how to try it. A key that was just made is shown here and
-/// nowhere again.
-pub fn print(setup: &Setup, at: SocketAddr, sandbox: Option<&Running>, first_key: Option<&SecretString>) {
+/// nowhere again, and so is the code that signs its owner in to the dashboard.
+pub fn print(
+    setup: &Setup,
+    at: SocketAddr,
+    sandbox: Option<&Running>,
+    first_key: Option<&SecretString>,
+    link: Option<&str>,
+) {
     println!("MailMind Reliability {} listens on http://{at}", env!("CARGO_PKG_VERSION"));
     match &setup.mode {
         Mode::Live { base, .. } => println!("  mode      live: emails go to Mailgun at {base}"),
@@ -28,6 +34,10 @@ pub fn print(setup: &Setup, at: SocketAddr, sandbox: Option<&Running>, first_key
     println!("  database  {database}, work travels {lanes}");
     if let Some(key) = first_key {
         println!("  API key   {}   (shown this once; `mailmind key create` makes others)", key.expose_secret());
+    }
+    match link {
+        Some(code) => println!("  dashboard http://{at}/#link={code}   (signs you in once, within 10 minutes)"),
+        None => println!("  dashboard http://{at}/   (sign in with an API key)"),
     }
     if setup.mode.is_sandbox() {
         let key = first_key.map_or("$KEY", |key| key.expose_secret());

@@ -7,6 +7,7 @@ use axum::http::Method;
 use entity::ApiScope;
 
 use crate::auth::Door;
+use crate::dashboard::{self, link};
 use crate::{rest, unsubscribe, webhook};
 
 /// A method of a path, and its door.
@@ -23,12 +24,14 @@ pub struct Route {
 /// Every path of the service.
 pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let own = [
-        (Method::GET, "/", Door::Open),
         (Method::GET, "/health/live", Door::Open),
         (Method::GET, "/health/ready", Door::Open),
         (Method::GET, "/metrics", Door::Scope(ApiScope::Read)),
         (Method::POST, webhook::PATH, Door::Signed),
         (Method::POST, webhook::PATH_BELOW_API, Door::Signed),
+        (Method::GET, dashboard::ASSETS, Door::Open),
+        // Its code is the proof.
+        (Method::POST, link::PATH, Door::Signed),
         (Method::GET, unsubscribe::PATH, Door::Signed),
         (Method::POST, unsubscribe::PATH, Door::Signed),
         // Each field of the schema has a guard of its own.
@@ -36,13 +39,14 @@ pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         (Method::POST, "/graphql", Door::Credential),
     ];
     let own = own.map(|(method, path, door)| Route { method, path: path.to_owned(), door });
+    let pages = dashboard::PAGES.map(|path| Route { method: Method::GET, path: path.to_owned(), door: Door::Open });
     let described = Route { method: Method::GET, path: format!("{}/openapi.json", rest::BASE), door: Door::Credential };
     let operations = rest::OPERATIONS.iter().map(|operation| Route {
         method: operation.method.clone(),
         path: format!("{}{}", rest::BASE, operation.path),
         door: Door::Scope(operation.scope),
     });
-    own.into_iter().chain([described]).chain(operations).collect()
+    own.into_iter().chain(pages).chain([described]).chain(operations).collect()
 });
 
 /// The door of a request, by the path that the router matched.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -219,4 +220,98 @@ fn an_event_from_outside_its_time_has_no_effect() {
     assert_eq!(at(minutes(5), minutes(5)), None);
     assert_eq!(at(minutes(6), TimeDelta::zero()), Some(Quarantine::InTheFuture));
     assert_eq!(at(TimeDelta::zero(), minutes(6)), Some(Quarantine::InTheFuture), "the body is not signed");
+}
+
+/// JSON whose fields have the names that events have, and anything in them.
+fn any_payload() -> impl Strategy<Value = Value> {
+    let names = proptest::sample::select(vec![
+        "event",
+        "id",
+        "timestamp",
+        "@timestamp",
+        "recipient",
+        "domain",
+        "name",
+        "severity",
+        "reason",
+        "delivery-status",
+        "code",
+        "enhanced-code",
+        "bounce-code",
+        "bounce-type",
+        "message",
+        "headers",
+        "message-id",
+        "user-variables",
+        "email-id",
+        "client-info",
+        "bot",
+        "geolocation",
+        "country",
+        "url",
+        "storage",
+        "tags",
+        "reject",
+        "description",
+        "signature",
+        "token",
+        "event-data",
+        "retry-seconds",
+        "attempt-no",
+        "envelope",
+        "sender",
+    ]);
+    let words = proptest::sample::select(vec![
+        "accepted",
+        "delivered",
+        "failed",
+        "opened",
+        "clicked",
+        "complained",
+        "unsubscribed",
+        "rejected",
+        "permanent",
+        "temporary",
+        "bounce",
+        "5.1.1",
+        "a@example.com",
+        "@",
+        "<>",
+        "{}",
+        "https://x/domains/",
+        "1e400",
+        "-1",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        words.prop_map(Value::from),
+        ".{0,40}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 60, 8, move |inner| {
+        prop_oneof![
+            1 => proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            6 => proptest::collection::hash_map(names.clone(), inner, 0..8)
+                .prop_map(|fields| Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever comes is read, twice the same, and an event of it has a key.
+    #[test]
+    fn every_json_is_an_event_and_every_body_is_read_or_refused(payload in any_payload(), bytes: Vec<u8>) {
+        let read = || LogItem::read(&payload, "mg.example.com", now());
+        prop_assert_eq!(format!("{:?}", read().event()), format!("{:?}", read().event()));
+        let body = Bytes::from(payload.to_string());
+        prop_assert_eq!(read().event().key(&body), read().event().key(&body));
+        let _ = consequence(&read().event().kind);
+        let body = json!({ "signature": payload, "event-data": payload }).to_string();
+        prop_assert!(Envelope::read(Bytes::from(body)).is_ok());
+        let _ = Envelope::read(Bytes::from(bytes));
+    }
 }

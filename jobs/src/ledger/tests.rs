@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{Policy, Priority, Status};
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::transition::step;
@@ -310,4 +311,73 @@ fn a_rejection_reads_failed_until_something_better_is_heard_and_is_not_sent_agai
     let mut row = row(Status::Suppressed);
     step(&mut row, &said(Said::Rejected), &facts()).unwrap();
     assert_eq!(step(&mut row, &Cause::Retry, &facts()), Err(Refusal::Rejected));
+}
+
+/// Anything that may happen, about this claim or another.
+fn any_cause() -> impl Strategy<Value = Cause> {
+    let words = || Just("words".to_owned());
+    let handed = prop_oneof![
+        Just(Handed::Sent { provider_id: "1@mg.example.com".into() }),
+        (words(), -5_i64..60).prop_map(|(why, s)| Handed::Retry { why, due_at: now() + TimeDelta::seconds(s) }),
+        words().prop_map(|why| Handed::Held { why }),
+        words().prop_map(|why| Handed::AccountRefused { why }),
+        words().prop_map(|why| Handed::Unconfirmed { why }),
+        words().prop_map(|why| Handed::Failed { why }),
+        Just(Handed::NotHandedOver),
+    ];
+    let said = proptest::sample::select(vec![
+        Said::Accepted,
+        Said::Deferred,
+        Said::Rejected,
+        Said::Delivered,
+        Said::Bounced,
+        Said::Complained,
+    ]);
+    prop_oneof![
+        4 => Just(Cause::Claim { until: now() + TimeDelta::seconds(60), omitted: None }),
+        4 => (1_i32..6, handed).prop_map(|(fence, handed)| report(fence, handed)),
+        2 => said.prop_map(|said| Cause::Report(Report { said, at: now(), why: None })),
+        1 => (1_i32..6).prop_map(|fence| Cause::Absent { fence }),
+        3 => proptest::sample::select(vec![
+            Cause::Due,
+            Cause::LeaseOver,
+            Cause::Resend,
+            Cause::Cancel,
+            Cause::Retry,
+            Cause::DeadlineOver,
+            Cause::Suppress { why: "suppressed".into() },
+            Cause::Resolve { sent: true },
+            Cause::Resolve { sent: false },
+            Cause::Reschedule { send_at: now() + TimeDelta::seconds(30) },
+        ]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens in whatever order.
+    #[test]
+    fn what_mailgun_has_is_never_sent_again_and_a_refused_cause_changes_nothing(
+        causes in proptest::collection::vec(any_cause(), 1..40),
+        policy in proptest::sample::select(vec![Policy::Verify, Policy::Resend, Policy::Hold]),
+    ) {
+        let mut row = Row { policy, fence: 0, first_try_at: None, ..row(Status::Queued) };
+        for cause in &causes {
+            let before = row.clone();
+            let answer = step(&mut row, cause, &facts());
+            if answer.is_err() {
+                prop_assert_eq!(&row, &before, "{:?} was refused", cause);
+            }
+            prop_assert!(row.fence >= before.fence && row.acceptances >= before.acceptances, "{:?}", cause);
+            let claimed = row.fence > before.fence;
+            prop_assert!(!claimed || (before.status == Status::Queued && before.acceptances == 0), "{:?}", before);
+            if row.acceptances > 0 {
+                prop_assert!(row.status.is_accepted() || (row.rejected && row.status == Status::Failed), "{:?}", row);
+            }
+            prop_assert_eq!(row.lease_until.is_some(), row.status == Status::Sending, "{:?} after {:?}", row, cause);
+            prop_assert!(!row.status.is_finished() || row.due_at.is_none(), "{:?} after {:?}", row, cause);
+            prop_assert!(!row.status.is_waiting() || row.due_at.is_some(), "{:?} after {:?}", row, cause);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use entity::{Outcome, Policy, Status};
 
 use super::join;
 use super::terms::{Cause, Effect, Facts, Handed, Name, Refusal, Row, Settlement};
+use crate::guard::{Guard, stands};
 
 /// Why an email of a cancelled campaign ends.
 const CAMPAIGN_CANCELLED: &str = "its campaign is cancelled";
@@ -98,6 +99,7 @@ pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refus
             }
             other => Err(Refusal::NotUnconfirmed(Name(other))),
         },
+        Cause::Report(_) if !row.status.is_accepted() && !stands(Guard::Evidence) => Ok(Effect::Nothing),
         Cause::Report(report) => Ok(join::report(row, report, now)),
     }
 }
@@ -192,11 +194,16 @@ fn leave_unsent(row: &mut Row, due_at: DateTime<Utc>, spend: Spend, facts: &Fact
 }
 
 fn settle(row: &mut Row, report: &Settlement, facts: &Facts) -> Result<Effect, Refusal> {
-    if let Handed::Sent { provider_id } = &report.handed {
-        return Ok(join::handed_over(row, provider_id, facts.now));
-    }
     let own = report.doubtful_lease.is_none_or(|until| row.lease_until == Some(until));
-    let current = report.fence == row.fence && own;
+    let current = (report.fence == row.fence && own) || !stands(Guard::Fence);
+    if let Handed::Sent { provider_id } = &report.handed {
+        let open = row.status == Status::Sending && current;
+        return if open || stands(Guard::Evidence) {
+            Ok(join::handed_over(row, provider_id, facts.now))
+        } else {
+            Err(Refusal::Stale)
+        };
+    }
     match row.status {
         Status::Sending if current => {
             report_from_sending(row, &report.handed, facts);

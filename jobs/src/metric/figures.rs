@@ -104,7 +104,8 @@ mod tests {
             (UniqueClicked, 20),
             (Complained, 2),
         ];
-        let cases: [(&[(Metric, i64)], [Option<f64>; 5]); 4] = [
+        type Case<'a> = (&'a [(Metric, i64)], [Option<f64>; 5]);
+        let cases: [Case<'_>; 4] = [
             (&[], [None; 5]),
             (&[(Sent, 4)], [Some(0.0), Some(0.0), None, None, None]),
             (&[(Delivered, 4), (UniqueOpened, 1)], [None, None, Some(0.25), Some(0.0), Some(0.0)]),

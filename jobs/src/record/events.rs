@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use entity::delivery_event::{Kind as Stored, Model, Source};
 use entity::suppression::BounceType;
-use sea_orm::{ActiveEnum, DatabaseTransaction, DbErr, QueryResult, Value};
+use sea_orm::{ActiveEnum, ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::Context;
@@ -132,7 +132,9 @@ const COLUMNS: &str = "id, kind, source, email_id, campaign_id, copy, recipient_
 
 /// Numbers the rows in their order and stores them. The clock's row is locked from here to the commit, so that numbers become
 /// visible in their order; nothing that could wait may come after. Answers the last number.
-pub async fn store(tx: &DatabaseTransaction, ctx: &Context, events: &[Model]) -> Result<i64> {
+///
+/// `last` is the last number where they were taken beforehand, which only the fault suite does.
+pub async fn store(tx: &DatabaseTransaction, ctx: &Context, events: &[Model], last: Option<i64>) -> Result<i64> {
     let n = events.len() as i64;
     let values = columns(events)
         .int("source", events.iter().map(|e| e.source.to_value()))
@@ -140,22 +142,20 @@ pub async fn store(tx: &DatabaseTransaction, ctx: &Context, events: &[Model]) ->
         .uuid("seal_id", events.iter().map(|e| e.seal_id))
         .bytes("raw", events.iter().map(|e| e.raw.clone()))
         .int("pos", 1..=n);
-    let tick = "UPDATE event_clock SET seq = seq + $1 WHERE id = 1 RETURNING seq";
-    let read = |row: Option<&QueryResult>| -> Result<i64> {
-        let row = row.ok_or_else(|| DbErr::RecordNotFound("the events' clock".into()))?;
-        Ok(row.try_get("", "seq")?)
-    };
     let columns = COLUMNS.replace(", ", ", v.");
     match ctx.store.dialect() {
-        Dialect::Postgres => {
+        Dialect::Postgres if last.is_none() => {
             let text = format!(
-                "WITH clock AS ({tick}), kept AS (INSERT INTO email_delivery_events (seq, {COLUMNS}) \
+                "WITH clock AS ({TICK}), kept AS (INSERT INTO email_delivery_events (seq, {COLUMNS}) \
                  SELECT clock.seq - $1 + v.pos, v.{columns} FROM clock CROSS JOIN {{rows}} AS v) SELECT seq FROM clock"
             );
-            read(rows(tx, ctx.store.sql_rows(&text, [Value::from(n)], values)).await?.first())
+            read_clock(rows(tx, ctx.store.sql_rows(&text, [Value::from(n)], values)).await?.first())
         }
-        Dialect::Sqlite => {
-            let last = read(rows(tx, ctx.store.sql(tick, [Value::from(n)])).await?.first())?;
+        Dialect::Postgres | Dialect::Sqlite => {
+            let last = match last {
+                Some(last) => last,
+                None => number(tx, ctx, n).await?,
+            };
             let text = format!(
                 "INSERT INTO email_delivery_events (seq, {COLUMNS}) SELECT $1 + v.pos, v.{columns} FROM {{rows}} AS v"
             );
@@ -163,6 +163,18 @@ pub async fn store(tx: &DatabaseTransaction, ctx: &Context, events: &[Model]) ->
             Ok(last)
         }
     }
+}
+
+const TICK: &str = "UPDATE event_clock SET seq = seq + $1 WHERE id = 1 RETURNING seq";
+
+/// Takes `n` numbers, which nobody else gets before the transaction of `db` has ended. Answers the last.
+pub async fn number(db: &impl ConnectionTrait, ctx: &Context, n: i64) -> Result<i64> {
+    read_clock(rows(db, ctx.store.sql(TICK, [Value::from(n)])).await?.first())
+}
+
+fn read_clock(row: Option<&QueryResult>) -> Result<i64> {
+    let row = row.ok_or_else(|| DbErr::RecordNotFound("the events' clock".into()))?;
+    Ok(row.try_get("", "seq")?)
 }
 
 /// Brings stored rows up to a new reading: everything but their numbers, times of recording and payloads.

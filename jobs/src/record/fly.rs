@@ -14,6 +14,7 @@ use super::{Member, Recorded, events, keys, seal};
 use crate::Context;
 use crate::error::Result;
 use crate::event::Kind;
+use crate::guard::{Guard, stands};
 use crate::rows::Rows;
 use crate::store::execute;
 use crate::suppress;
@@ -71,6 +72,8 @@ async fn take_effect(
         return Ok((0, BTreeSet::new()));
     }
     let now = ctx.clock.now();
+    let ahead =
+        if stands(Guard::Seq) { None } else { Some(events::number(ctx.store.write(), ctx, fresh.len() as i64).await?) };
     let mut emails = Emails::lock(tx, ctx, fresh.iter().filter_map(|member| member.event.email)).await?;
     let mut rows = Vec::with_capacity(fresh.len());
     for member in fresh {
@@ -82,7 +85,7 @@ async fn take_effect(
     suppress::facts::record(tx, ctx, &emails.suppressions).await?;
     let batch_ids = std::mem::take(&mut emails.batch_ids);
     emails.store(tx, ctx).await?;
-    Ok((events::store(tx, ctx, &rows).await?, batch_ids))
+    Ok((events::store(tx, ctx, &rows, ahead).await?, batch_ids))
 }
 
 /// Keeps what may have no effect, once.

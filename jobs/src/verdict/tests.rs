@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// Mon, 20 Dec 2021 20:30:00 UTC: 201 s before the time in Mailgun's recorded text.
@@ -208,4 +210,66 @@ fn words_are_one_line_of_at_most_300_characters() {
     assert_eq!(why, "a b [31mc");
     let Verdict::Retry { why } = verdict(&Answer::Connect("x".repeat(999)), now(), 0.0) else { panic!() };
     assert_eq!(why.chars().count(), 300);
+}
+
+/// Anything that may come over the wire.
+fn any_answer() -> impl Strategy<Value = Answer> {
+    let body = prop_oneof![
+        Just(String::new()),
+        Just(r#"{"id":"<1@mg.example.com>","message":"Queued. Thank you."}"#.to_owned()),
+        ".{0,400}",
+        "\\{\"message\":\"[ -~&&[^\"\\\\]]{0,400}\"\\}",
+        "<html>.{0,100}",
+    ];
+    let hint = || proptest::option::of(prop_oneof!["[0-9]{1,16}", ".{0,30}"]);
+    let content_type = proptest::option::of(prop_oneof![Just("application/json".to_owned()), ".{0,20}"]);
+    let response =
+        (any::<u16>(), body, hint(), hint(), content_type).prop_map(|(status, body, after, reset, content_type)| {
+            let retry = RetryHint { retry_after: after, rate_limit_reset: reset };
+            Answer::Response { status, retry, body, content_type }
+        });
+    prop_oneof![
+        8 => response,
+        1 => any::<u16>().prop_map(|status| Answer::BodyCut { status }),
+        1 => ".{0,400}".prop_map(Answer::Connect),
+        1 => ".{0,400}".prop_map(Answer::Cut),
+        1 => Just(Answer::Timeout),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The line that must never blur: another try without asking is only safe where nothing can have been accepted.
+    #[test]
+    fn only_what_can_not_have_been_accepted_is_tried_again_or_failed(answer in any_answer(), jitter: f64) {
+        let verdict = verdict(&answer, now(), jitter);
+        let status = answer.http_status();
+        let why = match &verdict {
+            Verdict::Sent { provider_id } => {
+                prop_assert!(matches!(status, Some(200..=299)) && !provider_id.is_empty(), "{answer:?}");
+                ""
+            }
+            Verdict::Retry { why } => {
+                prop_assert!(matches!(answer, Answer::Connect(_)), "{answer:?}");
+                why
+            }
+            Verdict::Fail { why } => {
+                prop_assert!(matches!(status, Some(400..=499)), "{answer:?}");
+                why
+            }
+            Verdict::Hold { until, why, .. } => {
+                prop_assert!(matches!(status, Some(420 | 429 | 503)), "{answer:?}");
+                prop_assert!(*until > now() && *until <= now() + HOLD_MAX + HOLD_MAX / 10, "{until}");
+                why
+            }
+            Verdict::Account { why, .. } => {
+                prop_assert!(matches!(status, Some(200..=399 | 401..=404)), "{answer:?}");
+                why
+            }
+            Verdict::Unconfirmed { why } => why,
+            Verdict::NotHandedOver => "",
+        };
+        prop_assert!(why.chars().count() <= 300);
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tests::child::Scratch;
-use tests::client::{Client, letter};
+use tests::client::{Client, http, letter};
 use tests::database::{Backend, Postgres};
 use tests::patience::{SOON, until};
 use tests::process::{Launch, Process};
@@ -42,7 +42,7 @@ async fn from_an_empty_directory_an_email_goes_from_queued_to_delivered() {
     let (_, ready) = client.get("/health/ready").await.unwrap();
     assert!(ready.contains("\"sandbox\""), "{ready}");
     let (_, page) = client.get("/").await.unwrap();
-    assert!(page.contains("Sandbox"), "{page}");
+    assert!(page.contains("MailMind"), "{page}");
     assert!(process.dir().join("data/mailmind.db").exists() && process.dir().join("data/content.keyring").exists());
     assert!(process.terminate(SOON).await.success());
 }
@@ -63,6 +63,22 @@ async fn the_key_is_shown_at_the_first_start_alone_and_nowhere_stored() {
     client.await_ready(SOON).await;
     client.send_email(letter("bob@example.org")).await;
     assert!(!second.output().join("\n").contains("mm_test_"));
+}
+
+#[tokio::test]
+async fn the_link_of_the_first_start_is_exchanged_for_its_key_once() {
+    let process = bare().start();
+    let (url, key) = (address(&process).await, printed_key(&process).await);
+    let line = process.await_line("#link=", SOON).await;
+    let code = line.split("#link=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let exchange = async |code: &str| {
+        let asked = http().post(format!("{url}/session/link")).body(json!({ "code": code }).to_string());
+        let answer = asked.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(exchange("00000000000000000000000000000000").await.0, 401);
+    assert_eq!(exchange(code).await, (200, json!({ "key": key }).to_string()));
+    assert_eq!(exchange(code).await.0, 401);
 }
 
 #[tokio::test]

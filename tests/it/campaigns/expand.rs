@@ -40,8 +40,6 @@ async fn a_launch_makes_each_recipient_an_email_also_with_two_executors(backend:
     assert_eq!((standing.status, standing.progress, standing.ledger.waiting()), (Status::Running, 0.0, 5_200));
     assert!(witness.saw().await > 3);
     assert_each_has_one(&world, campaign, 5_200).await;
-    let emails = emails(ctx, campaign).await;
-    assert_eq!(emails[0].recipient_key, "reader0@example.com", "in the order in which they were added");
     let closed = async || stands(ctx, campaign).await.row.expand_at.is_none();
     until_true("the campaign to be looked through", SOON, closed).await;
 }

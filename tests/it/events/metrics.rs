@@ -146,7 +146,8 @@ async fn the_metrics_are_a_fold_over_emails_and_events(backend: Backend) {
     let events = delivery_event::Entity::find().all(ctx.store.write()).await.unwrap();
     assert_eq!((emails.len(), events.len()), (80, 400));
     let domain_of = |email: &email::Model| email.sender.split_once('@').unwrap().1.trim_end_matches('>').to_owned();
-    let cases: [(Over, Box<dyn Fn(&email::Model) -> bool>); 5] = [
+    type Case = (Over, Box<dyn Fn(&email::Model) -> bool>);
+    let cases: [Case; 5] = [
         (Over::Campaign(SPRING), Box::new(|email| email.campaign_id == Some(SPRING))),
         (Over::Campaign(AUTUMN), Box::new(|email| email.campaign_id == Some(AUTUMN))),
         (Over::Domain("one.example".into()), Box::new(move |email| domain_of(email) == "one.example")),

@@ -99,6 +99,7 @@ fn filters() -> Vec<Filter> {
                             priority,
                             created_from,
                             created_until,
+                            cause: None,
                         });
                     }
                 }

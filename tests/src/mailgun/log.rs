@@ -45,6 +45,8 @@ pub enum Tells {
     Status(u16),
     /// 200 and something that is no log.
     Nonsense,
+    /// This status and body: the script keeps a log of its own.
+    This(u16, String),
 }
 
 /// A test's script for the log.

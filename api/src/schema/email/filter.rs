@@ -24,6 +24,8 @@ pub struct EmailFilter {
     priority: Option<Priority>,
     /// Accepted in this time, to the millisecond.
     created_at: Option<DateTimeRange>,
+    /// FAILED of this cause, in the words of `failures`; asked of each failed email.
+    cause: Option<String>,
 }
 
 /// A time span: from `since` on, and before `until`.
@@ -50,14 +52,17 @@ impl EmailFilter {
             }
         };
         let range = self.created_at.unwrap_or_default();
+        // Nothing but FAILED has a cause: said, its emails are found by their status.
+        let any = if self.cause.is_some() { vec![Status::Failed] } else { Vec::new() };
         Ok(Filter {
-            statuses: self.status.unwrap_or_default(),
+            statuses: self.status.unwrap_or(any),
             address_key: self.address.map(|address| address.key()),
             domain: self.domain.map(|text| domain(&text)).transpose().map_err(|why| bad("domain", &why))?,
             campaign,
             priority: self.priority,
             created_from: range.since,
             created_until: range.until,
+            cause: self.cause,
         })
     }
 }

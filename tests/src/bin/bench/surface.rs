@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use api::app::{App, Parts};
 use api::auth::{Doorkeeper, Principal, Proxies};
+use api::dashboard::link::Links;
 use api::schema;
 use api::transport::{self, Graphql, Origins, Pace};
 use api::webhook::Webhooks;
@@ -67,6 +68,7 @@ fn over(jobs: &tests::app::App) -> App {
         webhooks: Webhooks::signed_with(&[]),
         engine: RwLock::new(None),
         doorkeeper: Doorkeeper::new(ctx.clone(), Some(&admin), None, Proxies::default()),
+        links: Links::default(),
         schema: schema::build(&ctx),
         queue: ::jobs::live::queue(&ctx),
         events: ::jobs::live::events::Events::start(&ctx, jobs.engine.news.clone()),

@@ -1,0 +1,129 @@
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { expectAccessible, expectToFit, launch, open, picture } from './look.ts'
+import { Service, until } from './service.ts'
+
+const SCREENS = [
+  ['overview', '/', 'Overview'],
+  ['overview-table', '/?chart=table', 'Overview'],
+  ['emails', '/emails', 'Emails'],
+  ['causes', '/emails?view=causes', 'Emails'],
+  ['live', '/live', 'Live'],
+  ['campaigns', '/campaigns', 'Campaigns'],
+  ['suppressions', '/suppressions', 'Suppressions'],
+  ['settings', '/settings', 'Settings'],
+] as const
+
+/** The most that a first load may weigh, compressed, until the overview's numbers stand. The chart comes after them. */
+const FIRST_LOAD = 150_000
+
+let service: Service
+let browser: Browser
+let campaign: string
+
+beforeAll(async () => {
+  service = await Service.start()
+  browser = await launch()
+  await service.fail({ kind: '400', to: 'refused', message: 'to parameter is not a valid address' })
+  const people = ['ann', 'bob', 'open', 'click', 'machineopen', 'defer', 'mailboxfull', 'bounce', 'complain', 'unsubscribe']
+  const subjects = ['Your order has shipped', 'Weekly digest', 'Invoice 2026-1143', 'Welcome aboard']
+  const letters = Array.from({ length: 60 }, (_, n) => ({
+    to: `${people[n % people.length]}+${n}@example.com`,
+    priority: (['HIGH', 'NORMAL', 'LOW'] as const)[n % 3],
+    content: { inline: { subject: subjects[n % subjects.length], text: 'Hello.', html: '<h1 style="color:#345">Hello</h1>' } },
+  }))
+  const { createCampaign } = await service.ask<{ createCampaign: { campaign: { id: string } } }>(
+    'mutation ($input: CampaignInput!) { createCampaign(input: $input) { campaign { id } } }',
+    { input: { name: 'Spring news', content: { inline: { subject: 'Hello {{ first_name }}', text: 'Hi' } } } },
+  )
+  campaign = createCampaign.campaign.id
+  await service.send(...letters, { to: 'refused+1@example.com' }, { to: 'refused+2@example.com' })
+  await until('everything to be told', async () => {
+    const { queueStats } = await service.ask<{ queueStats: { ledger: Record<string, number> } }>(
+      '{ queueStats { ledger { failed complained delivered bounced } } }',
+    )
+    const { failed, complained, delivered, bounced } = queueStats.ledger
+    return failed === 2 && complained === 6 && bounced === 12 && delivered === 42
+  })
+})
+
+afterAll(async () => {
+  await browser.close()
+  await service.stop()
+})
+
+describe.each([
+  ['light', 1280, false],
+  ['dark', 1280, true],
+  ['light', 390, false],
+  ['dark', 390, true],
+])('%s, %i pixels wide', (look, width, dark) => {
+  it.each(SCREENS)('%s can be used by everybody, and fits', async (name, path, heading) => {
+    const { page, context, complaints } = await open(browser, { key: service.key, width, dark })
+    await page.goto(service.url + path)
+    await page.getByRole('heading', { level: 1, name: heading }).waitFor()
+    await page.getByTestId('connection').getByText('Live').waitFor()
+    await page.waitForLoadState('networkidle')
+    await expectAccessible(page)
+    await expectToFit(page)
+    await picture(page, `${name}-${width}-${look}`)
+    expect(complaints).toEqual([])
+    await context.close()
+  })
+
+  it('so can an email, its content, and the dialogs', async () => {
+    const { page, context, complaints } = await open(browser, { key: service.key, width, dark })
+    await page.goto(`${service.url}/emails?status=BOUNCED`)
+    await page.locator('tbody a').first().click()
+    await page.getByRole('list', { name: 'What happened' }).waitFor()
+    await expectAccessible(page)
+    await picture(page, `email-${width}-${look}`)
+    await page.getByRole('tab', { name: 'Content' }).click()
+    await page.getByTitle('What the email says').waitFor()
+    expect(await page.frameLocator('iframe').getByRole('heading').textContent()).toBe('Hello')
+    await expectAccessible(page)
+    await page.getByRole('tab', { name: 'Details' }).click()
+    await expectAccessible(page)
+    await expectToFit(page)
+    for (const [path, button, title] of [
+      ['/', 'Pause', 'Pause sending'],
+      ['/suppressions', 'Suppress', 'Suppress an address or a domain'],
+      ['/suppressions', 'Import', 'Import suppressions'],
+      ['/settings', 'New key', 'New API key'],
+      ['/campaigns', 'New campaign', 'New campaign'],
+      [`/campaigns/${campaign}`, 'Launch', 'Launch “Spring news”'],
+    ] as const) {
+      await page.goto(service.url + path)
+      await page.getByRole('button', { name: button, exact: true }).click()
+      await page.getByRole('dialog', { name: title }).waitFor()
+      await expectAccessible(page)
+    }
+    expect(complaints).toEqual([])
+    await context.close()
+  })
+})
+
+it('the first load is light', async () => {
+  const { page, context } = await open(browser, { key: service.key })
+  const sizes: Promise<number>[] = []
+  page.on('response', (response) => {
+    const { pathname } = new URL(response.url())
+    if (/^\/(assets\/.*)?$/.test(pathname) && !pathname.startsWith('/assets/chart')) {
+      sizes.push(response.request().sizes().then(({ responseBodySize }) => responseBodySize))
+    }
+  })
+  await page.goto(service.url)
+  await page.getByTestId('number-Waiting').waitFor()
+  await page.waitForLoadState('networkidle')
+  const whole = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+  expect(whole).toBeGreaterThan(50_000)
+  expect(whole).toBeLessThan(FIRST_LOAD)
+  await context.close()
+})
+
+it('what is not there is not answered with a page', async () => {
+  for (const [path, status] of [['/assets/gone.js', 404], ['/nothing', 404], ['/emails', 200]] as const) {
+    expect((await fetch(service.url + path)).status).toBe(status)
+  }
+})

@@ -1,0 +1,41 @@
+//! What Redis may hold when everything has come to rest: the books of the lanes, and nothing that waits or grows.
+
+use crate::redis::Redis;
+
+/// Finished tasks are swept once a minute; more than this is more than a seed makes.
+const MOST_TASKS: i64 = 5_000;
+
+/// What is wrong with it; nothing where all is well.
+pub async fn garbage(redis: &Redis, prefix: &str) -> Vec<String> {
+    let Ok(mut connection) = redis.client().get_multiplexed_async_connection().await else {
+        return vec!["Redis does not answer at the end".into()];
+    };
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap_or_default();
+    let mut found = Vec::new();
+    for key in &keys {
+        // The list of its queues is apalis' own.
+        if !key.starts_with(prefix) && key != "core:apalis:queues:list" {
+            found.push(format!("Redis holds {key}, which is none of ours"));
+        }
+        let kind: String = redis::cmd("TYPE").arg(key).query_async(&mut connection).await.unwrap_or_default();
+        let size = match kind.as_str() {
+            "list" => "LLEN",
+            "set" => "SCARD",
+            "zset" => "ZCARD",
+            "hash" => "HLEN",
+            _ => continue,
+        };
+        let n: i64 = redis::cmd(size).arg(key).query_async(&mut connection).await.unwrap_or_default();
+        let waits = key.ends_with(":active") || key.ends_with(":scheduled") || key.contains(":inflight");
+        if waits && n > 0 {
+            found.push(format!("in Redis {n} tasks still wait in {key}"));
+        }
+        if n > MOST_TASKS {
+            found.push(format!("in Redis {key} has grown to {n}"));
+        }
+    }
+    if keys.len() as i64 > 3 * MOST_TASKS {
+        found.push(format!("Redis holds {} keys", keys.len()));
+    }
+    found
+}

@@ -1,0 +1,102 @@
+//! Everything that is known at the end, from every source: what was accepted, what people asked, what Mailgun saw and logged,
+//! and what stands in the database.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use entity::{attempt, campaign_metrics, delivery_event, email, email_facts, suppression};
+use jobs::Context;
+use sea_orm::{DbErr, EntityTrait, QueryOrder};
+use uuid::Uuid;
+
+use super::follow::Follower;
+use super::hooks::{Delivery, Hooks, Taken};
+use super::load::{Load, Planned};
+use super::logbook::Logged;
+use super::mailgun::Posted;
+use super::people::{People, Wishes};
+use super::world::World;
+use crate::lock;
+
+/// All of it.
+pub struct Truth {
+    pub planned: Vec<Planned>,
+    pub wishes: Wishes,
+    pub posts: Vec<Posted>,
+    pub log: Vec<Logged>,
+    pub deliveries: Vec<Delivery>,
+    pub taken: Vec<Taken>,
+    pub fooled: Vec<String>,
+    /// How often Mailgun took each email.
+    pub accepted: HashMap<Uuid, u32>,
+    pub emails: BTreeMap<Uuid, email::Model>,
+    pub attempts: HashMap<Uuid, Vec<attempt::Model>>,
+    pub events: Vec<delivery_event::Model>,
+    pub facts: HashMap<Uuid, email_facts::Model>,
+    pub suppressions: Vec<suppression::Model>,
+    pub metrics: BTreeMap<campaign_metrics::Metric, i64>,
+    /// Numbers that the follower was never given.
+    pub missed: BTreeSet<i64>,
+}
+
+impl Truth {
+    /// Gathers it.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn gather(
+        world: &World,
+        ctx: &Arc<Context>,
+        load: &Load,
+        people: &People,
+        hooks: &Hooks,
+        follower: &Follower,
+    ) -> Result<Self, DbErr> {
+        let db = ctx.store.write();
+        let emails = email::Entity::find().all(db).await?;
+        let mut attempts: HashMap<Uuid, Vec<attempt::Model>> = HashMap::new();
+        for one in attempt::Entity::find().order_by_asc(attempt::Column::Fence).all(db).await? {
+            attempts.entry(one.email_id).or_default().push(one);
+        }
+        let events = delivery_event::Entity::find().order_by_asc(delivery_event::Column::Seq).all(db).await?;
+        let facts = email_facts::Entity::find().all(db).await?;
+        let mut metrics: BTreeMap<campaign_metrics::Metric, i64> = BTreeMap::new();
+        for counter in campaign_metrics::Entity::find().all(db).await? {
+            *metrics.entry(counter.metric).or_default() += counter.n;
+        }
+        let (posts, log) = {
+            let book = lock(&world.mailgun.book);
+            (book.posts.clone(), book.log.clone())
+        };
+        let suppressions = suppression::Entity::find().all(db).await?;
+        let wishes = lock(&people.wishes).clone();
+        let post = lock(&hooks.post);
+        Ok(Self {
+            planned: load.all(),
+            wishes,
+            posts,
+            log,
+            deliveries: post.deliveries.clone(),
+            taken: post.taken.clone(),
+            fooled: post.fooled.clone(),
+            accepted: world.mailgun.accepted(),
+            missed: events.iter().map(|event| event.seq).filter(|seq| !follower.has(*seq)).collect(),
+            emails: emails.into_iter().map(|email| (email.id, email)).collect(),
+            attempts,
+            events,
+            facts: facts.into_iter().map(|facts| (facts.email_id, facts)).collect(),
+            suppressions,
+            metrics,
+        })
+    }
+
+    /// Whether this was asked of the email.
+    pub fn was_asked(&self, email: Uuid, what: &str) -> bool {
+        self.wishes.asked.iter().any(|asked| asked.email == email && asked.what == what)
+    }
+
+    /// What the log has about the email's own recipient.
+    pub fn own_events(&self, email: &email::Model) -> impl Iterator<Item = &Logged> {
+        self.log.iter().filter(|logged| logged.email == email.id && logged.recipient == email.recipient_key)
+    }
+}
