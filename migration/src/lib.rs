@@ -20,6 +20,7 @@ mod m20261124_000011_suppressions;
 mod m20261124_000012_campaigns;
 mod m20261124_000013_reconcile;
 mod m20261124_000014_batches;
+mod m20261124_000015_plans;
 
 /// The list, in order.
 pub struct Migrator;
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000012_campaigns::Migration),
             Box::new(m20261124_000013_reconcile::Migration),
             Box::new(m20261124_000014_batches::Migration),
+            Box::new(m20261124_000015_plans::Migration),
         ]
     }
 }

@@ -67,9 +67,13 @@ async fn costs(backend: Backend, n: i64) -> Vec<(String, u64)> {
         }
     }
     fill(&queue, n).await;
-    let mut costs = Vec::with_capacity(questions.len());
+    let mut costs = Vec::with_capacity(2 * questions.len());
+    for (question, prepared) in &questions {
+        costs.push((question.clone(), meter.cost(Asker::Reader, prepared.clone()).await));
+    }
+    queue.analyze().await;
     for (question, prepared) in questions {
-        costs.push((question, meter.cost(Asker::Reader, prepared).await));
+        costs.push((format!("{question}, analyzed"), meter.cost(Asker::Reader, prepared).await));
     }
     costs
 }

@@ -63,9 +63,14 @@ async fn costs(backend: Backend, n: i64, usual: Status, spread: Spread) -> Vec<(
         }
     }
     queue.fill(n, usual, spread).await;
-    let mut costs = Vec::with_capacity(questions.len());
+    let mut costs = Vec::with_capacity(2 * questions.len());
+    for (question, asker, prepared) in &questions {
+        costs.push((question.clone(), meter.cost(*asker, prepared.clone()).await));
+    }
+    // Sooner or later the server counts what is in the tables, and plans again by that.
+    queue.analyze().await;
     for (question, asker, prepared) in questions {
-        costs.push((question, meter.cost(asker, prepared).await));
+        costs.push((format!("{question}, analyzed"), meter.cost(asker, prepared).await));
     }
     costs
 }

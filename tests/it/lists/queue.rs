@@ -112,6 +112,11 @@ impl Queue {
         self.run(tallies).await;
     }
 
+    /// Lets the database learn what its tables hold.
+    pub async fn analyze(&self) {
+        self.run("ANALYZE").await;
+    }
+
     /// The id of email `i`.
     pub fn nth(i: i64) -> Uuid {
         Uuid::from_u128((millis(i) as u128) << 80 | 0x7000_8000_0000_0000_0000 | i as u128)
