@@ -387,10 +387,10 @@ proptest! {
         c in values(),
     ) {
         let source = Said { text: Some(html.clone()), headers: vec![("X-A".into(), "{{ b.c }}".into())], ..said("Hi {{ a }}", &html) };
-        if let Ok(template) = Template::compile(source) {
-            if let Some((rendered, filled)) = by_placeholders(&template, variables(json!({ "a": a, "b": { "c": c } }))) {
-                prop_assert_eq!(rendered, filled);
-            }
+        if let Ok(template) = Template::compile(source)
+            && let Some((rendered, filled)) = by_placeholders(&template, variables(json!({ "a": a, "b": { "c": c } })))
+        {
+            prop_assert_eq!(rendered, filled);
         }
     }
 }
