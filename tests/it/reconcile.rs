@@ -183,13 +183,20 @@ async fn silent_webhooks_raise_an_alert_until_they_come_again(backend: Backend) 
     until_true("two to be recovered", SOON, async || standing(&app).await.recovered == 2).await;
     assert_eq!(standing(&app).await.silent_since, None, "two may be chance");
     let told = |i: usize| Told::new("delivered", ids[i], &format!("u{i}@example.org"), app.ctx.clock.now());
-    app.mailgun.log_also(told(0).0);
-    until_true("the alert", SOON, async || standing(&app).await.silent_since.is_some()).await;
-    let by_webhook = told(1);
-    app.engine.recorder.take(by_webhook.webhook()).await.unwrap();
-    app.mailgun.log_also(by_webhook.0);
-    until_true("the alert to end", SOON, async || standing(&app).await.silent_since.is_none()).await;
-    assert_eq!(standing(&app).await.recovered, 3);
+    // What is no longer fresh when it is read says nothing about now, so more comes until something was read in time.
+    let alerted = async || {
+        app.mailgun.log_also(told(0).0);
+        standing(&app).await.silent_since.is_some()
+    };
+    until_true("the alert", SOON, alerted).await;
+    let ended = async || {
+        let by_webhook = told(1);
+        app.engine.recorder.take(by_webhook.webhook()).await.unwrap();
+        app.mailgun.log_also(by_webhook.0);
+        standing(&app).await.silent_since.is_none()
+    };
+    until_true("the alert to end", SOON, ended).await;
+    assert!(standing(&app).await.recovered >= 3);
 }
 
 async fn a_log_that_is_not_ours_to_read_is_told_of(backend: Backend) {
