@@ -82,6 +82,12 @@ export type CampaignFilter = {
 
 /** A campaign to create. */
 export type CampaignInput = {
+  /**
+   * Up to 1,000 recipients go to Mailgun in one call, where what is said to each can be said by Mailgun's recipient variables.
+   * It is faster. What it trades: when the answer to a call is lost, all of its emails are UNCONFIRMED at once, and as long
+   * as no event has shown that Mailgun keeps each one's own Message-Id, what its log does not show waits for `resolveEmail`.
+   */
+  batch?: boolean;
   /** What it says, to be rendered for each recipient. */
   content: CampaignContentInput;
   /** After this none of its emails is sent any more, and Mailgun stops trying to deliver them. */
