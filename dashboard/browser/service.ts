@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const BINARY = process.env.MAILMIND ?? fileURLToPath(new URL('../../target/debug/mailmind', import.meta.url))
+/** Where Cargo puts what it builds. */
+const TARGET = process.env.CARGO_TARGET_DIR ?? fileURLToPath(new URL('../../target', import.meta.url))
+const BINARY = process.env.MAILMIND ?? join(TARGET, 'debug/mailmind')
 const PATIENCE = 30_000
 
 /** Waits until this answers something, and answers that; says what it waited for when it does not. */
