@@ -20,8 +20,8 @@ use jobs::campaign;
 use jobs::hold::Leave;
 use uuid::Uuid;
 
-use super::delivery_event::{self, DeliveryEvent, EventTotals};
-use super::email::{self, DateTimeRange, Email, EmailContent, EmailFilter, EmailTotals};
+use super::delivery_event::{self, DeliveryEvent};
+use super::email::{self, DateTimeRange, Email, EmailContent, EmailFilter};
 use super::fault::Fault;
 use super::guard;
 use super::loader::{Contents, Heads, Leaves};
@@ -243,7 +243,7 @@ impl Campaign {
         #[graphql(desc = "At most so many from the end, or before `before`.")] last: Option<i32>,
         #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
         #[graphql(desc = "Which of them; without it, all.")] filter: Option<EmailFilter>,
-    ) -> Result<Connection<Email, EmailTotals>, Fault> {
+    ) -> Result<Connection<Email>, Fault> {
         email::of_campaign(ctx, self.uuid(), Slice { first, after, last, before }, filter).await
     }
 
@@ -256,7 +256,7 @@ impl Campaign {
         #[graphql(desc = "A cursor to go on after.")] after: Option<String>,
         #[graphql(desc = "At most so many from the end, or before `before`.")] last: Option<i32>,
         #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
-    ) -> Result<Connection<DeliveryEvent, EventTotals>, Fault> {
+    ) -> Result<Connection<DeliveryEvent>, Fault> {
         delivery_event::of_campaign(ctx, self.uuid(), Slice { first, after, last, before }).await
     }
 }

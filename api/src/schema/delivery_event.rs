@@ -23,7 +23,7 @@ use super::mask::Recipient;
 pub use engagement::Engagement;
 use kinds::Reported;
 pub use kinds::{Accepted, Bounced, Clicked, Complained, Deferred, Delivered, Opened, Rejected, Unknown, Unsubscribed};
-pub use list::{DeliveryEventQueries, EventTotals, of_campaign, of_email};
+pub use list::{DeliveryEventQueries, of_campaign, of_email};
 pub use live::DeliveryEventSubscriptions;
 
 /// Something that Mailgun reported. Events are recorded once each and never change places.

@@ -22,7 +22,7 @@ use jobs::hold::Leave;
 use super::asked::Asked;
 use super::campaign::{self, Campaign};
 use super::count::int;
-use super::delivery_event::{DeliveryEvent, Engagement, EventTotals};
+use super::delivery_event::{DeliveryEvent, Engagement};
 use super::fault::Fault;
 use super::lead::{self, Lead};
 use super::loader::{Attempts, Contents, Facts, Heads, Leaves};
@@ -37,7 +37,7 @@ pub use content::EmailContent;
 pub use control::ControlMutations;
 pub use filter::{DateTimeRange, EmailFilter};
 pub use input::{InlineContentInput, TrackingInput};
-pub use list::{EmailQueries, EmailTotals, OrderDirection, of_campaign};
+pub use list::{EmailQueries, OrderDirection, of_campaign};
 pub use live::EmailSubscriptions;
 pub use send::SendMutations;
 
@@ -278,7 +278,7 @@ impl Email {
         #[graphql(desc = "A cursor to go on after.")] after: Option<String>,
         #[graphql(desc = "At most so many from the end, or before `before`.")] last: Option<i32>,
         #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
-    ) -> Result<Connection<DeliveryEvent, EventTotals>, Fault> {
+    ) -> Result<Connection<DeliveryEvent>, Fault> {
         delivery_event::of_email(ctx, self.row.id, Slice { first, after, last, before }).await
     }
 

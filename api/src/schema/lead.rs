@@ -8,17 +8,16 @@ use async_graphql::{Context, ID, InputObject, Object};
 use chrono::{DateTime, Utc};
 use entity::lead::Status;
 use entity::{ApiScope, EmailAddress};
+use futures::FutureExt;
 use jobs::lead::{self, Filter};
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::asked::Asked;
-use super::count::int;
 use super::fault::Fault;
 use super::guard::Needs;
 use super::mask::Recipient;
 use super::node::Kind;
-use super::page::{Connection, List, Slice};
+use super::page::{Connection, List, Slice, Totals};
 use super::suppression::Suppression;
 
 /// Somebody emails are for, as the application names them: known since the first email with this `leadId`.
@@ -84,33 +83,6 @@ impl LeadFilter {
     }
 }
 
-/// How many leads a list has in all, counted when asked.
-pub struct LeadTotals {
-    filter: Filter,
-    counted: OnceCell<(u64, bool)>,
-}
-
-impl LeadTotals {
-    async fn count(&self, ctx: &Context<'_>) -> Result<(u64, bool), Fault> {
-        let count = async || lead::count(&ctx.app()?.ctx, &self.filter).await.map_err(Fault::from);
-        self.counted.get_or_try_init(count).await.copied()
-    }
-}
-
-/// How many leads a list has in all.
-#[Object]
-impl LeadTotals {
-    /// How many there are in all, as far as one looks; `totalCountIsCapped` says whether there may be more.
-    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
-        Ok(int(self.count(ctx).await?.0))
-    }
-
-    /// There may be more than `totalCount` says.
-    async fn total_count_is_capped(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
-        Ok(self.count(ctx).await?.1)
-    }
-}
-
 /// Leads by id.
 pub struct Leads(pub Arc<jobs::Context>);
 
@@ -153,11 +125,11 @@ impl LeadQueries {
         #[graphql(desc = "At most so many from the end, or before `before`.")] last: Option<i32>,
         #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
         #[graphql(desc = "Which leads; without it, all.")] filter: Option<LeadFilter>,
-    ) -> Result<Connection<Lead, LeadTotals>, Fault> {
+    ) -> Result<Connection<Lead>, Fault> {
         let page = Slice { first, after, last, before }.page(List::Leads)?;
         let filter = filter.unwrap_or_default().read();
         let found = lead::list(&ctx.app()?.ctx, &filter, page).await?;
-        let totals = LeadTotals { filter, counted: OnceCell::new() };
+        let totals = Totals::of(filter, |ctx, filter| lead::count(ctx, filter).boxed());
         Ok(Connection::looked(List::Leads, page, found, totals, |lead| (lead.row.id, Lead::new(lead))))
     }
 }

@@ -1,8 +1,10 @@
 //! Lists page by page, as Relay's cursor connections have it: 25 at a time unless asked otherwise, 100 at most.
 
+mod totals;
+
 use std::borrow::Cow;
 
-use async_graphql::{Object, ObjectType, OutputType, SimpleObject, TypeName};
+use async_graphql::{Context, Object, OutputType, SimpleObject, TypeName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jobs::find::{Page, PageOf};
@@ -10,6 +12,7 @@ use jobs::look::Looked;
 use uuid::Uuid;
 
 use super::fault::Fault;
+pub use totals::Totals;
 
 /// Things on a page unless asked otherwise ..
 pub const USUAL: i32 = 25;
@@ -130,13 +133,13 @@ pub fn number(name: &str, n: i32) -> Result<u64, Fault> {
 }
 
 /// A part of a list.
-pub struct Connection<N, T> {
+pub struct Connection<N> {
     page: PageOf<Edge<N>>,
     /// Where the page begins ..
     start: Option<String>,
     /// .. and ends.
     end: Option<String>,
-    totals: T,
+    totals: Totals,
 }
 
 /// A thing and its place in the list.
@@ -158,9 +161,9 @@ pub struct PageInfo {
     end_cursor: Option<String>,
 }
 
-impl<N, T> Connection<N, T> {
+impl<N> Connection<N> {
     /// A page of a list's things, each wrapped and with the place its cursor is made of.
-    pub fn new<M, P: Place>(list: List, page: PageOf<M>, totals: T, wrap: impl Fn(M) -> (P, N)) -> Self {
+    pub fn new<M, P: Place>(list: List, page: PageOf<M>, totals: Totals, wrap: impl Fn(M) -> (P, N)) -> Self {
         let PageOf { items, has_previous, has_next } = page;
         let edge = |item| {
             let (place, node) = wrap(item);
@@ -173,7 +176,7 @@ impl<N, T> Connection<N, T> {
     }
 
     /// The same of a page for which one had to look: where looking ended before it was full, there it ends.
-    pub fn looked<M>(list: List, asked: Page, found: Looked<M>, totals: T, wrap: impl Fn(M) -> (Uuid, N)) -> Self {
+    pub fn looked<M>(list: List, asked: Page, found: Looked<M>, totals: Totals, wrap: impl Fn(M) -> (Uuid, N)) -> Self {
         let stopped_at = found.stopped_at.map(|id| list.cursor(id));
         let new = Self::new(list, found.page, totals, wrap);
         match asked {
@@ -190,7 +193,7 @@ impl<N> Edge<N> {
     }
 }
 
-impl<N: OutputType, T: ObjectType> TypeName for Connection<N, T> {
+impl<N: OutputType> TypeName for Connection<N> {
     fn type_name() -> Cow<'static, str> {
         format!("{}Connection", N::type_name()).into()
     }
@@ -204,7 +207,7 @@ impl<N: OutputType> TypeName for Edge<N> {
 
 /// A page of a list.
 #[Object(name_type)]
-impl<N: OutputType, T: ObjectType> Connection<N, T> {
+impl<N: OutputType> Connection<N> {
     /// The page's things with their cursors.
     async fn edges(&self) -> &[Edge<N>] {
         &self.page.items
@@ -225,9 +228,15 @@ impl<N: OutputType, T: ObjectType> Connection<N, T> {
         }
     }
 
-    #[graphql(flatten)]
-    async fn totals(&self) -> &T {
-        &self.totals
+    /// How many there are in all, as far as one counts: `totalCountIsCapped` says whether there may be more. Exact where tallies
+    /// are kept of what is asked for, else up to 10,000 or as far as one looks.
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
+        self.totals.number(ctx).await
+    }
+
+    /// There may be more than `totalCount` says.
+    async fn total_count_is_capped(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
+        self.totals.are_capped(ctx).await
     }
 }
 

@@ -2,45 +2,17 @@
 
 use async_graphql::{Context, ID, Object};
 use entity::ApiScope;
-use jobs::campaign::{self, Filter};
+use futures::FutureExt;
+use jobs::campaign;
 use jobs::filter::Order;
-use tokio::sync::OnceCell;
 
 use super::input::CampaignFilter;
 use super::{Campaign, by_id};
 use crate::schema::asked::Asked;
-use crate::schema::count::int;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
 use crate::schema::node::Kind;
-use crate::schema::page::{Connection, List, Slice};
-
-/// How many campaigns a list has in all, counted when asked.
-pub struct CampaignTotals {
-    filter: Filter,
-    counted: OnceCell<(u64, bool)>,
-}
-
-impl CampaignTotals {
-    async fn count(&self, ctx: &Context<'_>) -> Result<(u64, bool), Fault> {
-        let count = async || campaign::count(&ctx.app()?.ctx, &self.filter).await.map_err(Fault::from);
-        self.counted.get_or_try_init(count).await.copied()
-    }
-}
-
-/// How many campaigns a list has in all.
-#[Object]
-impl CampaignTotals {
-    /// How many there are in all, as far as one looks; `totalCountIsCapped` says whether there may be more.
-    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
-        Ok(int(self.count(ctx).await?.0))
-    }
-
-    /// There may be more than `totalCount` says.
-    async fn total_count_is_capped(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
-        Ok(self.count(ctx).await?.1)
-    }
-}
+use crate::schema::page::{Connection, List, Slice, Totals};
 
 /// Campaigns by id and by filter.
 #[derive(Default)]
@@ -71,11 +43,11 @@ impl CampaignQueries {
         #[graphql(desc = "At most so many from the end, or before `before`.")] last: Option<i32>,
         #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
         #[graphql(desc = "Which campaigns; without it, all.")] filter: Option<CampaignFilter>,
-    ) -> Result<Connection<Campaign, CampaignTotals>, Fault> {
+    ) -> Result<Connection<Campaign>, Fault> {
         let page = Slice { first, after, last, before }.page(List::Campaigns)?;
         let filter = filter.unwrap_or_default().read();
         let found = campaign::list(&ctx.app()?.ctx, &filter, page, Order::Descending).await?;
-        let totals = CampaignTotals { filter, counted: OnceCell::new() };
+        let totals = Totals::of(filter, |ctx, filter| campaign::count(ctx, filter).boxed());
         Ok(Connection::looked(List::Campaigns, page, found, totals, |one| (one.row.id, Campaign::new(one))))
     }
 }

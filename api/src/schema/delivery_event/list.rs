@@ -3,56 +3,25 @@
 use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, Object};
 use entity::ApiScope;
+use futures::FutureExt;
 use jobs::filter::Order;
 use jobs::find::events::{self, Event, Filter};
 use jobs::find::{Page, PageOf};
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::DeliveryEvent;
 use super::filter::DeliveryEventFilter;
 use crate::schema::asked::Asked;
-use crate::schema::count::int;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
 use crate::schema::loader::EmailEvents;
-use crate::schema::page::{Connection, List, Slice};
+use crate::schema::page::{Connection, List, Slice, Totals};
 
-/// How many delivery events a list has in all, counted when asked.
-pub struct EventTotals {
-    filter: Filter,
-    counted: OnceCell<(u64, bool)>,
-}
-
-impl EventTotals {
-    fn of(filter: Filter) -> Self {
-        Self { filter, counted: OnceCell::new() }
-    }
-
-    async fn count(&self, ctx: &Context<'_>) -> Result<(u64, bool), Fault> {
-        let count = async || events::count(&ctx.app()?.ctx, &self.filter).await.map_err(Fault::from);
-        self.counted.get_or_try_init(count).await.copied()
-    }
-}
-
-/// How many delivery events a list has in all.
-#[Object]
-impl EventTotals {
-    /// How many there are in all, up to 10,000; `totalCountIsCapped` says whether there are more.
-    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
-        Ok(int(self.count(ctx).await?.0))
-    }
-
-    /// There are more than `totalCount` says.
-    async fn total_count_is_capped(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
-        Ok(self.count(ctx).await?.1)
-    }
-}
-
-type Events = Connection<DeliveryEvent, EventTotals>;
+type Events = Connection<DeliveryEvent>;
 
 fn connection(page: PageOf<Event>, filter: Filter) -> Events {
-    Connection::new(List::DeliveryEvents, page, EventTotals::of(filter), |event| (event.seq, event.into()))
+    let totals = Totals::of(filter, |ctx, filter| events::count(ctx, filter).boxed());
+    Connection::new(List::DeliveryEvents, page, totals, |event| (event.seq, event.into()))
 }
 
 /// The page that is asked for, from a place whose events are all still there.

@@ -2,18 +2,17 @@
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
 use entity::ApiScope;
+use futures::FutureExt;
 use jobs::filter::{Filter, Order};
 use jobs::find::{self, Page};
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::{Email, EmailFilter};
 use crate::schema::asked::Asked;
-use crate::schema::count::int;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
 use crate::schema::node::Kind;
-use crate::schema::page::{Connection, List, Slice};
+use crate::schema::page::{Connection, List, Slice, Totals};
 
 /// In which order emails are listed.
 #[derive(Clone, Copy, Debug, InputObject)]
@@ -52,39 +51,11 @@ impl EmailOrder {
     }
 }
 
-type Emails = Connection<Email, EmailTotals>;
-
-/// How many emails a list has in all, counted when asked.
-pub struct EmailTotals {
-    filter: Filter,
-    counted: OnceCell<(u64, bool)>,
-}
-
-impl EmailTotals {
-    async fn count(&self, ctx: &Context<'_>) -> Result<(u64, bool), Fault> {
-        let count = async || find::count(&ctx.app()?.ctx, &self.filter).await.map_err(Fault::from);
-        self.counted.get_or_try_init(count).await.copied()
-    }
-}
-
-/// How many emails a list has in all.
-#[Object]
-impl EmailTotals {
-    /// How many there are in all: exact where no address or time is asked for, else up to 10,000; `totalCountIsCapped` says
-    /// whether there are more.
-    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
-        Ok(int(self.count(ctx).await?.0))
-    }
-
-    /// There are more than `totalCount` says.
-    async fn total_count_is_capped(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
-        Ok(self.count(ctx).await?.1)
-    }
-}
+type Emails = Connection<Email>;
 
 async fn page_of(ctx: &Context<'_>, filter: Filter, page: Page, order: Order) -> Result<Emails, Fault> {
     let page = find::emails(&ctx.app()?.ctx, &filter, page, order).await?;
-    let totals = EmailTotals { filter, counted: OnceCell::new() };
+    let totals = Totals::of(filter, |ctx, filter| find::count(ctx, filter).boxed());
     Ok(Connection::new(List::Emails, page, totals, |row| (row.id, Email::new(row))))
 }
 

@@ -2,10 +2,10 @@
 
 use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
 use entity::{ApiScope, EmailAddress};
+use futures::FutureExt;
 use jobs::filter::Order;
 use jobs::suppress::list::{self, Filter, Sort};
 use jobs::suppress::{state, tallies};
-use tokio::sync::OnceCell;
 
 use super::input::SuppressionFilter;
 use super::{Suppression, SuppressionState};
@@ -14,7 +14,7 @@ use crate::schema::count::int;
 use crate::schema::email::OrderDirection;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
-use crate::schema::page::{Connection, List, Slice};
+use crate::schema::page::{Connection, List, Slice, Totals};
 
 /// In which order entries are listed.
 #[derive(Clone, Copy, Debug, InputObject)]
@@ -48,34 +48,6 @@ impl SuppressionOrder {
             OrderDirection::Asc => (sort, Order::Ascending),
             OrderDirection::Desc => (sort, Order::Descending),
         }
-    }
-}
-
-/// How many entries a list has in all, counted when asked.
-pub struct SuppressionTotals {
-    filter: Filter,
-    counted: OnceCell<(u64, bool)>,
-}
-
-impl SuppressionTotals {
-    async fn count(&self, ctx: &Context<'_>) -> Result<(u64, bool), Fault> {
-        let count = async || list::count(&ctx.app()?.ctx, &self.filter).await.map_err(Fault::from);
-        self.counted.get_or_try_init(count).await.copied()
-    }
-}
-
-/// How many entries a list has in all.
-#[Object]
-impl SuppressionTotals {
-    /// How many there are in all: exact where nothing but a reason is asked for, else as far as one looks;
-    /// `totalCountIsCapped` says whether there may be more.
-    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
-        Ok(int(self.count(ctx).await?.0))
-    }
-
-    /// There may be more than `totalCount` says.
-    async fn total_count_is_capped(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
-        Ok(self.count(ctx).await?.1)
     }
 }
 
@@ -133,7 +105,7 @@ impl SuppressionQueries {
             desc = "In which order; without it, the newest first, or by target where the filter says how it begins."
         )]
         order_by: Option<SuppressionOrder>,
-    ) -> Result<Connection<Suppression, SuppressionTotals>, Fault> {
+    ) -> Result<Connection<Suppression>, Fault> {
         let filter = filter.unwrap_or_default();
         if filter.looks_into_addresses() && !ctx.principal()?.sees_addresses() {
             return Err(Fault::Forbidden(ApiScope::Manage));
@@ -146,7 +118,7 @@ impl SuppressionQueries {
         };
         let page = Slice { first, after, last, before }.page(list)?;
         let found = list::list(&ctx.app()?.ctx, &filter, page, sort, order).await?;
-        let totals = SuppressionTotals { filter, counted: OnceCell::new() };
+        let totals = Totals::of(filter, |ctx, filter| list::count(ctx, filter).boxed());
         Ok(Connection::looked(list, page, found, totals, |row| (row.id, Suppression::new(row))))
     }
 

@@ -3,20 +3,19 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 use entity::address::Mailbox;
 use entity::{ApiScope, EmailAddress};
+use futures::FutureExt;
 use jobs::filter::Order;
 use jobs::render::{RenderError, Said};
 use jobs::template;
 use serde_json::{Map, Value};
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::Template;
 use crate::schema::asked::Asked;
-use crate::schema::count::int;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
 use crate::schema::node::Kind;
-use crate::schema::page::{Connection, List, Slice};
+use crate::schema::page::{Connection, List, Slice, Totals};
 use crate::schema::refusal::{UserError, UserErrorCode};
 
 /// What a template says to somebody.
@@ -35,31 +34,6 @@ pub struct RenderedContent {
 impl RenderedContent {
     fn refused(field: &str, code: UserErrorCode, why: impl Into<String>) -> Self {
         Self { user_errors: vec![UserError::at(&[field], code, why)], ..Self::default() }
-    }
-}
-
-/// How many templates there are, counted when asked.
-#[derive(Default)]
-pub struct TemplateTotals(OnceCell<(u64, bool)>);
-
-impl TemplateTotals {
-    async fn count(&self, ctx: &Context<'_>) -> Result<(u64, bool), Fault> {
-        let count = async || template::count(&ctx.app()?.ctx).await.map_err(Fault::from);
-        self.0.get_or_try_init(count).await.copied()
-    }
-}
-
-/// How many templates there are, counted when asked.
-#[Object]
-impl TemplateTotals {
-    /// How many there are in all, as far as one counts; `totalCountIsCapped` says whether there may be more.
-    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
-        Ok(int(self.count(ctx).await?.0))
-    }
-
-    /// There may be more than `totalCount` says.
-    async fn total_count_is_capped(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
-        Ok(self.count(ctx).await?.1)
     }
 }
 
@@ -88,11 +62,12 @@ impl TemplateQueries {
         #[graphql(desc = "A cursor to go on after.")] after: Option<String>,
         #[graphql(desc = "At most so many from the end, or before `before`.")] last: Option<i32>,
         #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
-    ) -> Result<Connection<Template, TemplateTotals>, Fault> {
+    ) -> Result<Connection<Template>, Fault> {
         let page = Slice { first, after, last, before }.page(List::Templates)?;
         let found = template::list(&ctx.app()?.ctx, page, Order::Descending).await?;
+        let totals = Totals::of((), |ctx, ()| template::count(ctx).boxed());
         let wrap = |row: template::Model| (row.id, Template::new(row));
-        Ok(Connection::looked(List::Templates, page, found, TemplateTotals::default(), wrap))
+        Ok(Connection::looked(List::Templates, page, found, totals, wrap))
     }
 
     /// What a template says with these variables. A lead's address is masked for a key that may only read. Requires the scope
