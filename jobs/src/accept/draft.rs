@@ -1,17 +1,20 @@
 //! What a sender asks for, and whether it may be asked: everything that a person can mend is found here, before the queue.
 
+mod attachments;
+mod headers;
 #[cfg(test)]
 mod tests;
 
-use base64::Engine;
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::address::Mailbox;
-use entity::content::{Attachment, AttachmentHead, Head};
+use entity::content::{Attachment, Head};
 use entity::{Policy, Priority};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::context::Settings;
+pub use attachments::MOST_ATTACHED;
+pub use headers::MOST_HEADERS;
 
 /// An email as it was asked for, nothing checked.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -86,12 +89,8 @@ pub struct Checked {
 
 /// All recipients together.
 pub const MOST_RECIPIENTS: usize = 50;
-/// All attachments together, decoded.
-pub const MOST_ATTACHED: usize = 10 * 1024 * 1024;
 /// One body.
 pub const MOST_BODY: usize = 2 * 1024 * 1024;
-/// Own headers together: Mailgun takes 16 KB of options, headers and variables, ours included.
-pub const MOST_HEADERS: usize = 12 * 1024;
 /// Metadata as JSON.
 pub const MOST_METADATA: usize = 16 * 1024;
 /// A subject, in characters: RFC 5322's longest line.
@@ -104,26 +103,6 @@ pub const MOST_TAG: usize = 128;
 const PAST_IS_NOW: TimeDelta = TimeDelta::minutes(5);
 /// Nobody means a time this far off.
 const FURTHEST: TimeDelta = TimeDelta::days(2 * 365);
-
-/// Headers that are not the sender's to set here: they have fields of their own, or are Mailgun's.
-const RESERVED: [&str; 16] = [
-    "from",
-    "to",
-    "cc",
-    "bcc",
-    "reply-to",
-    "subject",
-    "message-id",
-    "date",
-    "sender",
-    "return-path",
-    "received",
-    "dkim-signature",
-    "mime-version",
-    "resent-from",
-    "resent-to",
-    "delivered-to",
-];
 
 /// What is gathered while a draft is read.
 struct Reading {
@@ -256,39 +235,6 @@ impl Draft {
         }
     }
 
-    fn check_headers(&self, reading: &mut Reading) -> Vec<(String, String)> {
-        let mut headers = Vec::new();
-        let entries = match &self.headers {
-            None | Some(serde_json::Value::Null) => return headers,
-            Some(serde_json::Value::Object(entries)) => entries,
-            Some(_) => {
-                reading.complain(&["headers"], "must be an object of names and texts");
-                return headers;
-            }
-        };
-        for (name, value) in entries {
-            let Some(value) = value.as_str() else {
-                reading.complain(&["headers", name], "must be a text");
-                continue;
-            };
-            // RFC 5322, 3.6.8: printable US-ASCII but the colon.
-            if name.is_empty() || !name.bytes().all(|b| (33..=126).contains(&b) && b != b':') {
-                reading.complain(&["headers", name], "is not a header's name");
-            } else if is_reserved(name) {
-                reading.complain(&["headers", name], "is reserved: it has a field of its own or is set by us");
-            } else if value.contains(['\r', '\n', '\0']) {
-                reading.complain(&["headers", name], "must not hold a line break");
-            } else {
-                headers.push((name.clone(), value.to_owned()));
-            }
-        }
-        let size: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-        if size > MOST_HEADERS {
-            reading.complain(&["headers"], format!("are larger than {} KiB together", MOST_HEADERS >> 10));
-        }
-        headers
-    }
-
     fn check_labels(&self, reading: &mut Reading, settings: &Settings) {
         if self.tags.len() > settings.most_tags {
             reading.complain(&["tags"], format!("{} tags are allowed", settings.most_tags));
@@ -316,36 +262,6 @@ impl Draft {
                 format!("must be 1 to {MOST_KEY} characters without control characters"),
             );
         }
-    }
-
-    fn check_attachments(&self, reading: &mut Reading) -> Vec<AttachmentHead> {
-        let mut heads = Vec::with_capacity(self.attachments.len());
-        let mut all = 0;
-        for (i, attachment) in self.attachments.iter().enumerate() {
-            let at = i.to_string();
-            let name = &attachment.filename;
-            if name.is_empty() || name.len() > 255 || name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\')) {
-                reading.complain(&["attachments", &at, "filename"], "must be a file's name without a path");
-            }
-            if !is_media_type(&attachment.content_type) {
-                reading.complain(&["attachments", &at, "contentType"], "must be a media type such as application/pdf");
-            }
-            match base64::engine::general_purpose::STANDARD.decode(&attachment.base64) {
-                Ok(bytes) => {
-                    all += bytes.len();
-                    heads.push(AttachmentHead {
-                        filename: name.clone(),
-                        content_type: attachment.content_type.clone(),
-                        size: bytes.len() as u64,
-                    });
-                }
-                Err(_) => reading.complain(&["attachments", &at, "base64"], "is not base64"),
-            }
-        }
-        if all > MOST_ATTACHED {
-            reading.complain(&["attachments"], format!("are larger than {} MiB together", MOST_ATTACHED >> 20));
-        }
-        heads
     }
 
     fn check_times(&self, reading: &mut Reading, now: DateTime<Utc>) -> DateTime<Utc> {
@@ -377,23 +293,6 @@ impl Draft {
         let text = serde_json::to_vec(self).unwrap_or_default();
         sha2::Sha256::digest(&text).to_vec()
     }
-}
-
-fn is_reserved(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    RESERVED.contains(&name.as_str()) || name.starts_with("content-") || name.starts_with("x-mailgun-")
-}
-
-/// RFC 6838, 4.2: a type and a subtype of restricted names, perhaps with parameters.
-fn is_media_type(text: &str) -> bool {
-    let restricted = |name: &str| {
-        !name.is_empty()
-            && name.len() <= 127
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
-    };
-    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
-    parameters.bytes().all(|b| (32..=126).contains(&b))
-        && essence.trim().split_once('/').is_some_and(|(kind, sub)| restricted(kind) && restricted(sub))
 }
 
 /// The two domains are equal, or one is the other's parent or child.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
+use base64::Engine;
 use serde_json::json;
 
 use super::*;
