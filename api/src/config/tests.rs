@@ -1,3 +1,5 @@
+//! What each setting may be, and how a value that makes no sense is refused by its name.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use std::path::Path;

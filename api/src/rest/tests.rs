@@ -1,3 +1,5 @@
+//! The table of REST paths against the schema it stands on.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};

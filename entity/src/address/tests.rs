@@ -1,3 +1,5 @@
+//! Which texts are addresses and mailboxes, and which of them are the same.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use async_graphql::ScalarType as _;

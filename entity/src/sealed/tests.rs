@@ -1,3 +1,5 @@
+//! What is sealed is opened by the right key in the right place alone.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use super::*;

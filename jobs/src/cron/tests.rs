@@ -1,3 +1,5 @@
+//! Schedules tick when their words say, and once in all processes.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};

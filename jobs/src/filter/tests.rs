@@ -1,3 +1,5 @@
+//! How each filter finds its emails.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use entity::Clock;

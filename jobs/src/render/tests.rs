@@ -1,3 +1,5 @@
+//! What templates say, what is refused of them, and that placeholders say the same.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use proptest::prelude::*;

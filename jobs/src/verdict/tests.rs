@@ -1,3 +1,5 @@
+//! The table of answers and verdicts.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use proptest::prelude::*;

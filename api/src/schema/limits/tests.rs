@@ -1,3 +1,5 @@
+//! What a document may ask for, and what is refused before anything runs.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use async_graphql::{EmptyMutation, EmptySubscription, Object, Response, Schema};

@@ -1,3 +1,5 @@
+//! What a campaign may be made of, and how each mistake is told.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Who may be a recipient, and how each mistake is told.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! How events are found, and which a filter means.
+
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
 use super::runs::Way;
