@@ -57,9 +57,12 @@ impl Outbox {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_killed_amid_webhooks_has_each_event_once() {
-    let (data, database) = (Scratch::new("data"), Backend::Postgres.database().await);
+on_both! {
+    a_server_that_is_killed_amid_webhooks_has_each_event_once
+}
+
+async fn a_server_that_is_killed_amid_webhooks_has_each_event_once(backend: Backend) {
+    let (data, database) = (Scratch::new("data"), backend.database().await);
     let port = free_port();
     let serve = || -> Process {
         let launch = mailmind(&["serve", "--no-worker"], &data, &database).env("LISTEN", format!("127.0.0.1:{port}"));
