@@ -11,6 +11,11 @@ const SCREENS = [
   ['causes', '/emails?view=causes', 'Emails'],
   ['live', '/live', 'Live'],
   ['campaigns', '/campaigns', 'Campaigns'],
+  ['campaign', '/campaigns/:launched', 'Autumn news'],
+  ['draft', '/campaigns/:campaign', 'Spring news'],
+  ['templates', '/templates', 'Templates'],
+  ['template', '/templates/:template', 'Order shipped'],
+  ['new-template', '/templates/new', 'New template'],
   ['suppressions', '/suppressions', 'Suppressions'],
   ['settings', '/settings', 'Settings'],
 ] as const
@@ -20,7 +25,16 @@ const FIRST_LOAD = 150_000
 
 let service: Service
 let browser: Browser
-let campaign: string
+/** What stands for `:name` in a path. */
+const ids: Record<string, string> = {}
+const at = (path: string) => service.url + path.replace(/:(\w+)/, (_, name: string) => ids[name] ?? '')
+
+const WORDS = `<div style="font-family: sans-serif; max-width: 32rem; margin: auto; color: #222">
+  <h1 style="color: #345">Your order is on its way</h1>
+  <p>Dear {{ first_name }},</p>
+  <p>order <b>{{ order.number }}</b> left our warehouse today and is with you by {{ order.arrives }}.</p>
+  <p><a href="{{ order.link }}">Follow it</a></p>
+</div>`
 
 beforeAll(async () => {
   service = await Service.start()
@@ -37,7 +51,7 @@ beforeAll(async () => {
     'mutation ($input: CampaignInput!) { createCampaign(input: $input) { campaign { id } } }',
     { input: { name: 'Spring news', content: { inline: { subject: 'Hello {{ first_name }}', text: 'Hi' } } } },
   )
-  campaign = createCampaign.campaign.id
+  ids.campaign = createCampaign.campaign.id
   await service.send(...letters, { to: 'refused+1@example.com' }, { to: 'refused+2@example.com' })
   await until('everything to be told', async () => {
     const { queueStats } = await service.ask<{ queueStats: { ledger: Record<string, number> } }>(
@@ -46,7 +60,40 @@ beforeAll(async () => {
     const { failed, complained, delivered, bounced } = queueStats.ledger
     return failed === 2 && complained === 6 && bounced === 12 && delivered === 42
   })
+  await launched(people)
 })
+
+/** A campaign of a template that has come to its end. */
+async function launched(people: string[]): Promise<void> {
+  const content = { subject: 'Order {{ order.number }} is on its way', html: WORDS, text: 'Dear {{ first_name }}, it is on its way.' }
+  const { createTemplate } = await service.ask<{ createTemplate: { template: { id: string } } }>(
+    'mutation ($input: TemplateInput!) { createTemplate(input: $input) { template { id } } }',
+    { input: { name: 'Order shipped', content } },
+  )
+  ids.template = createTemplate.template.id
+  const { createCampaign } = await service.ask<{ createCampaign: { campaign: { id: string } } }>(
+    'mutation ($input: CampaignInput!) { createCampaign(input: $input) { campaign { id } } }',
+    { input: { name: 'Autumn news', content: { template: { templateId: ids.template } }, tags: ['autumn'] } },
+  )
+  ids.launched = createCampaign.campaign.id
+  const order = { number: '2026-1143', arrives: 'Friday', link: 'https://shop.example/orders/1143' }
+  const recipients = Array.from({ length: 80 }, (_, n) => ({ address: `${people[n % people.length]}+autumn${n}@example.com`, variables: { first_name: 'Ann', order } }))
+  await service.ask(
+    `mutation ($id: ID!, $recipients: [RecipientInput!]!) {
+      addRecipients(campaignId: $id, recipients: $recipients) { added }
+      launchCampaign(id: $id) { campaign { id } }
+    }`,
+    { id: ids.launched, recipients },
+  )
+  await until('the campaign to be told', async () => {
+    const { campaign } = await service.ask<{ campaign: { status: string; ledger: Record<string, number> } }>(
+      'query ($id: ID!) { campaign(id: $id) { status ledger { delivered bounced complained } } }',
+      { id: ids.launched },
+    )
+    const { delivered, bounced, complained } = campaign.ledger
+    return campaign.status === 'COMPLETED' && delivered === 56 && bounced === 16 && complained === 8
+  })
+}
 
 afterAll(async () => {
   await browser.close()
@@ -61,7 +108,7 @@ describe.each([
 ])('%s, %i pixels wide', (look, width, dark) => {
   it.each(SCREENS)('%s can be used by everybody, and fits', async (name, path, heading) => {
     const { page, context, complaints } = await open(browser, { key: service.key, width, dark })
-    await page.goto(service.url + path)
+    await page.goto(at(path))
     await page.getByRole('heading', { level: 1, name: heading }).waitFor()
     await page.getByTestId('connection').getByText('Live').waitFor()
     await page.waitForLoadState('networkidle')
@@ -92,12 +139,14 @@ describe.each([
       ['/suppressions', 'Import', 'Import suppressions'],
       ['/settings', 'New key', 'New API key'],
       ['/campaigns', 'New campaign', 'New campaign'],
-      [`/campaigns/${campaign}`, 'Launch', 'Launch “Spring news”'],
+      ['/campaigns/:campaign', 'Launch', 'Launch “Spring news”'],
     ] as const) {
-      await page.goto(service.url + path)
+      await page.goto(at(path))
       await page.getByRole('button', { name: button, exact: true }).click()
       await page.getByRole('dialog', { name: title }).waitFor()
       await expectAccessible(page)
+      await expectToFit(page)
+      await picture(page, `dialog-${button.toLowerCase().replace(' ', '-')}-${width}-${look}`)
     }
     expect(complaints).toEqual([])
     await context.close()

@@ -16,7 +16,8 @@ import { Ago, Time } from '../../parts/time.tsx'
 import { useMay } from '../../session/viewer.tsx'
 import { RetryAll } from '../emails/bulk.tsx'
 import { Progress } from './campaigns.tsx'
-import { CancelCampaign, ImportRecipients, Launch } from './creating.tsx'
+import { ImportRecipients } from './importing.tsx'
+import { CancelCampaign, Launch } from './launching.tsx'
 import { campaignStatuses } from './looks.ts'
 
 const Chart = lazy(patiently(() => import('../../parts/chart.tsx')))
@@ -215,7 +216,8 @@ function About({ campaign }: { campaign: Shown }) {
   const items: [string, ReactNode][] = [
     ['Progress', <Progress key="p" value={campaign.progress} />],
     ['Done', campaign.estimatedFinish == null ? undefined : <>About <Time at={campaign.estimatedFinish} />, <Ago at={campaign.estimatedFinish} /></>],
-    ['Subject', campaign.subject || undefined],
+    ['Subject', campaign.subject || campaign.template?.subject || undefined],
+    ['Template', campaign.template == null ? undefined : <Link to="/templates/$id" params={{ id: campaign.template.id }} className="text-accent hover:underline">{campaign.template.name}</Link>],
     ['From', campaign.from],
     ['Answers to', campaign.replyTo ?? undefined],
     ['Tags', campaign.tags.join(', ') || undefined],
@@ -224,6 +226,7 @@ function About({ campaign }: { campaign: Shown }) {
     ['Begins', campaign.sendAt == null ? undefined : <Time at={campaign.sendAt} />],
     ['Not after', campaign.deliverBy == null ? undefined : <Time at={campaign.deliverBy} />],
     ['Cancelled', campaign.cancelledAt == null ? undefined : <Time at={campaign.cancelledAt} />],
+    ['Batches', campaign.batch ? 'Up to 1,000 recipients go to Mailgun in one call' : undefined],
     ['Sandbox', campaign.sandbox ? 'Nothing of it is delivered' : undefined],
     ['Emails', <Link key="e" to="/emails" search={{ campaign: campaign.id }} className="text-accent hover:underline">Show its emails</Link>],
   ]
