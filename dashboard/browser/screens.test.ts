@@ -121,7 +121,7 @@ describe.each([
 
   it('so can an email, its content, and the dialogs', async () => {
     const { page, context, complaints } = await open(browser, { key: service.key, width, dark })
-    await page.goto(`${service.url}/emails?status=BOUNCED`)
+    await page.goto(`${service.url}/emails?status=BOUNCED&order=oldest`)
     await page.locator('tbody a').first().click()
     await page.getByRole('list', { name: 'What happened' }).waitFor()
     await expectAccessible(page)

@@ -1,5 +1,7 @@
 import { useState } from 'react'
 
+import { Choice } from './choice.tsx'
+
 /** Stands before what an email says: nothing in it runs, and nothing is fetched, so that looking counts as no open. */
 const WALL = `<!doctype html><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:"><base target="_blank">`
 
@@ -27,35 +29,6 @@ export function Letter({ html, text, height = 'h-96' }: LetterProps) {
       ) : (
         <pre tabIndex={0} className="max-h-96 overflow-auto rounded-lg border border-line bg-canvas p-3 font-mono text-xs leading-5 whitespace-pre-wrap">{text}</pre>
       )}
-    </div>
-  )
-}
-
-/** One of few, side by side. */
-export function Choice<Value extends string>({
-  name,
-  value,
-  choices,
-  onChange,
-}: {
-  name: string
-  value: Value
-  choices: readonly (readonly [Value, string])[]
-  onChange: (value: Value) => void
-}) {
-  return (
-    <div role="group" aria-label={name} className="flex self-start rounded-lg border border-line bg-sunken p-0.5">
-      {choices.map(([each, word]) => (
-        <button
-          key={each}
-          type="button"
-          aria-pressed={value === each}
-          onClick={() => onChange(each)}
-          className={`h-7 rounded-md px-2.5 font-medium ${value === each ? 'bg-surface shadow-shade' : 'text-muted hover:text-text'}`}
-        >
-          {word}
-        </button>
-      ))}
     </div>
   )
 }

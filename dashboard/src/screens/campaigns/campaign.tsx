@@ -100,7 +100,7 @@ function Acts({ campaign }: { campaign: Shown }) {
   )
 }
 
-const rate = (value: number | null | undefined) => (value == null ? '–' : `${(value * 100).toFixed(1)}%`)
+const rate = (value: number | null | undefined) => (value == null ? '' : `${(value * 100).toFixed(1)}%`)
 
 function Metrics({ campaign: { metrics: m } }: { campaign: Shown }) {
   const numbers: [string, number, string, string][] = [
@@ -119,7 +119,7 @@ function Metrics({ campaign: { metrics: m } }: { campaign: Shown }) {
           <dt className="text-muted">{word}</dt>
           <dd className="flex items-baseline gap-2 text-xl leading-7 font-semibold tracking-tight">
             <span data-testid={`metric-${word}`}>{count(n)}</span>
-            {part !== '' && <span className="text-[0.8125rem] font-normal tracking-normal text-muted">{part}</span>}
+            {part !== '' && <span className="text-[0.8125rem] leading-4 font-normal tracking-normal text-muted">{part}</span>}
           </dd>
         </div>
       ))}
@@ -171,7 +171,7 @@ function History({ history }: { history: readonly Point[] }) {
               <li key={word} className="flex items-center gap-1.5"><span aria-hidden="true" className={`size-2 rounded-sm ${bar}`} />{word}</li>
             ))}
           </ul>
-          <Suspense fallback={<div className="h-[184px]" />}><Chart times={padded.times} bars={padded.bars} colours={colours} /></Suspense>
+          <Suspense fallback={<div className="h-[184px]" />}><Chart times={padded.times} bars={padded.bars} colours={colours} step={HOUR} /></Suspense>
         </div>
       )}
     </Panel>
@@ -198,7 +198,7 @@ function Ledger({ campaign: { id, ledger } }: { campaign: Shown }) {
         <tbody>
           <tr title="Their emails are still to be made">{line('No email yet', ledger.pending)}</tr>
           {rows.map(([status, field]) => (
-            <tr key={status}>{line(<Link to="/emails" search={{ campaign: id, status }} className="inline-flex rounded hover:text-accent"><Badge look={statuses[status]} /></Link>, ledger[field])}</tr>
+            <tr key={status}>{line(<Link to="/emails" search={{ campaign: id, status }} className="flex rounded hover:text-accent"><Badge look={statuses[status]} /></Link>, ledger[field])}</tr>
           ))}
           {ledger.cleaned > 0 && <tr title="Cleaned away since">{line('Cleaned', ledger.cleaned)}</tr>}
           <tr className="border-t border-line font-semibold">

@@ -5,9 +5,9 @@ import { useQuery } from 'urql'
 import { type CampaignContentInput, CreateCampaignDocument, type Priority, type TemplateRowFragment, TemplatesDocument } from '../../api/generated.ts'
 import { beside, elsewhere, useAct } from '../../api/use.ts'
 import { Button } from '../../parts/button.tsx'
+import { Choice } from '../../parts/choice.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { Check, Field, Input, Select, TextArea } from '../../parts/field.tsx'
-import { Choice } from '../../parts/letter.tsx'
 
 /** The most that one page may hold. */
 const LARGEST_PAGE = 100

@@ -142,7 +142,7 @@ function Said({ rendered, to, problem }: { rendered: Rendered | undefined; to: s
         <p className="text-sm font-semibold" data-testid="preview-subject">{rendered.subject}</p>
         <p className="clip text-muted">To {to}</p>
       </div>
-      <Letter html={rendered.html} text={rendered.text} height="h-[26rem]" />
+      <Letter html={rendered.html} text={rendered.text} height="h-80" />
     </div>
   )
 }

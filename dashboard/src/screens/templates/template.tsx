@@ -82,7 +82,7 @@ function Stored({ template }: { template: TemplatePageFragment }) {
           tell(`Saved as version ${done.template.version}. What was launched or accepted before says what it said.`)
           return true
         }}
-        more={manages && <Button onClick={() => setCreating(true)}><Megaphone />New campaign with it</Button>}
+        more={manages && <Button onClick={() => setCreating(true)}><Megaphone /><span className="max-sm:sr-only">New campaign with it</span></Button>}
         below={<Users template={template} />}
       />
       {creating && <CreateCampaign template={template} onClose={() => setCreating(false)} />}
