@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tests::database::Backend;
+use tests::patience::{SOON, until};
 
 use super::campaigns::CREATE as CREATE_CAMPAIGN;
 use super::{Served, letter, mistakes, send};
@@ -82,11 +83,15 @@ async fn a_stored_template_is_shown_to_a_lead(backend: Backend) {
     let served = Served::on(backend).await;
     let template = made(&served, "Welcome").await;
     send(&served, letter(json!({ "to": "ann@example.com" }))).await;
-    let leads = served.client.query("{ leads { nodes { id } } }", json!({})).await;
+    let lead = until("the lead", SOON, async || {
+        let found = served.client.query("{ leads { nodes { id } } }", json!({})).await;
+        Some(found["leads"]["nodes"].get(0)?["id"].clone())
+    })
+    .await;
     let asked = "query($id: ID!, $lead: ID, $variables: JSON) {
       renderTemplate(templateId: $id, leadId: $lead, variables: $variables) { subject html userErrors { message } } }";
     let of = |lead: &Value| json!({ "id": template, "lead": lead, "variables": { "first_name": "Ann" } });
-    let said = served.client.query(asked, of(&leads["leads"]["nodes"][0]["id"])).await["renderTemplate"].take();
+    let said = served.client.query(asked, of(&lead)).await["renderTemplate"].take();
     assert_eq!(said, json!({ "subject": "Hi Ann", "html": "<p>ann@example.com</p>", "userErrors": [] }));
     let said = served.client.query(asked, of(&json!("nobody"))).await["renderTemplate"].take();
     assert_eq!(mistakes(&said).len(), 1);
