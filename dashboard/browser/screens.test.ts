@@ -2,7 +2,8 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { expectAccessible, expectToFit, launch, open, picture } from './look.ts'
-import { Service, until } from './service.ts'
+import { scene } from './scene.ts'
+import { Service } from './service.ts'
 
 const SCREENS = [
   ['overview', '/', 'Overview'],
@@ -26,74 +27,14 @@ const FIRST_LOAD = 150_000
 let service: Service
 let browser: Browser
 /** What stands for `:name` in a path. */
-const ids: Record<string, string> = {}
+let ids: Record<string, string> = {}
 const at = (path: string) => service.url + path.replace(/:(\w+)/, (_, name: string) => ids[name] ?? '')
-
-const WORDS = `<div style="font-family: sans-serif; max-width: 32rem; margin: auto; color: #222">
-  <h1 style="color: #345">Your order is on its way</h1>
-  <p>Dear {{ first_name }},</p>
-  <p>order <b>{{ order.number }}</b> left our warehouse today and is with you by {{ order.arrives }}.</p>
-  <p><a href="{{ order.link }}">Follow it</a></p>
-</div>`
 
 beforeAll(async () => {
   service = await Service.start()
   browser = await launch()
-  await service.fail({ kind: '400', to: 'refused', message: 'to parameter is not a valid address' })
-  const people = ['ann', 'bob', 'open', 'click', 'machineopen', 'defer', 'mailboxfull', 'bounce', 'complain', 'unsubscribe']
-  const subjects = ['Your order has shipped', 'Weekly digest', 'Invoice 2026-1143', 'Welcome aboard']
-  const letters = Array.from({ length: 60 }, (_, n) => ({
-    to: `${people[n % people.length]}+${n}@example.com`,
-    priority: (['HIGH', 'NORMAL', 'LOW'] as const)[n % 3],
-    content: { inline: { subject: subjects[n % subjects.length], text: 'Hello.', html: '<h1 style="color:#345">Hello</h1>' } },
-  }))
-  const { createCampaign } = await service.ask<{ createCampaign: { campaign: { id: string } } }>(
-    'mutation ($input: CampaignInput!) { createCampaign(input: $input) { campaign { id } } }',
-    { input: { name: 'Spring news', content: { inline: { subject: 'Hello {{ first_name }}', text: 'Hi' } } } },
-  )
-  ids.campaign = createCampaign.campaign.id
-  await service.send(...letters, { to: 'refused+1@example.com' }, { to: 'refused+2@example.com' })
-  await until('everything to be told', async () => {
-    const { queueStats } = await service.ask<{ queueStats: { ledger: Record<string, number> } }>(
-      '{ queueStats { ledger { failed complained delivered bounced } } }',
-    )
-    const { failed, complained, delivered, bounced } = queueStats.ledger
-    return failed === 2 && complained === 6 && bounced === 12 && delivered === 42
-  })
-  await launched(people)
+  ids = await scene(service)
 })
-
-/** A campaign of a template that has come to its end. */
-async function launched(people: string[]): Promise<void> {
-  const content = { subject: 'Order {{ order.number }} is on its way', html: WORDS, text: 'Dear {{ first_name }}, it is on its way.' }
-  const { createTemplate } = await service.ask<{ createTemplate: { template: { id: string } } }>(
-    'mutation ($input: TemplateInput!) { createTemplate(input: $input) { template { id } } }',
-    { input: { name: 'Order shipped', content } },
-  )
-  ids.template = createTemplate.template.id
-  const { createCampaign } = await service.ask<{ createCampaign: { campaign: { id: string } } }>(
-    'mutation ($input: CampaignInput!) { createCampaign(input: $input) { campaign { id } } }',
-    { input: { name: 'Autumn news', content: { template: { templateId: ids.template } }, tags: ['autumn'] } },
-  )
-  ids.launched = createCampaign.campaign.id
-  const order = { number: '2026-1143', arrives: 'Friday', link: 'https://shop.example/orders/1143' }
-  const recipients = Array.from({ length: 80 }, (_, n) => ({ address: `${people[n % people.length]}+autumn${n}@example.com`, variables: { first_name: 'Ann', order } }))
-  await service.ask(
-    `mutation ($id: ID!, $recipients: [RecipientInput!]!) {
-      addRecipients(campaignId: $id, recipients: $recipients) { added }
-      launchCampaign(id: $id) { campaign { id } }
-    }`,
-    { id: ids.launched, recipients },
-  )
-  await until('the campaign to be told', async () => {
-    const { campaign } = await service.ask<{ campaign: { status: string; ledger: Record<string, number> } }>(
-      'query ($id: ID!) { campaign(id: $id) { status ledger { delivered bounced complained } } }',
-      { id: ids.launched },
-    )
-    const { delivered, bounced, complained } = campaign.ledger
-    return campaign.status === 'COMPLETED' && delivered === 56 && bounced === 16 && complained === 8
-  })
-}
 
 afterAll(async () => {
   await browser.close()

@@ -16,7 +16,7 @@ import { Time } from '../../parts/time.tsx'
 import { useKeys } from '../../shell/keys.ts'
 import { SearchBox } from '../emails/filter-bar.tsx'
 import { detail } from './detail.ts'
-import { ROOM, useTail } from './tail.ts'
+import { MOVING, ROOM, useTail } from './tail.ts'
 
 const route = getRouteApi('/live')
 
@@ -98,7 +98,7 @@ export function Live() {
               </tr>
             </thead>
             <tbody>
-              {rows.map((event) => <Row key={event.id} event={event} />)}
+              {(paused ? rows : rows.slice(0, MOVING)).map((event) => <Row key={event.id} event={event} />)}
             </tbody>
           </table>
         )}
