@@ -22,17 +22,18 @@ it('the README’s pictures are taken', async () => {
   await service.fail({ kind: '400', to: 'refused', message: 'to parameter is not a valid address' })
   const { launched } = await scene(service, false)
   await service.send(...letters(24).map((letter) => ({ ...letter, to: String(letter.to).replace('@', '.last@'), sendAt: new Date(Date.now() + 3_600_000).toISOString() })))
-  const [clicked] = await service.send({ to: 'click+order@example.com', content: { inline: { subject: 'Your order has shipped', text: 'Hello.' } } })
+  await service.send({ to: 'click+order@example.com', content: { inline: { subject: 'Your order has shipped', text: 'Hello.' } } })
   const { page, context } = await open(browser, { key: service.key })
   await page.setViewportSize({ width: 1200, height: 740 })
-  const take = async (name: string, path: string, there: string) => {
+  const take = async (name: string, path: string, there: string, opened?: string) => {
     await page.goto(service.url + path)
+    if (opened !== undefined) await page.getByText(opened).first().click()
     await page.getByText(there).first().waitFor()
     await page.waitForLoadState('networkidle')
     await page.screenshot({ path: `${PLACE}${name}.jpg`, type: 'jpeg', quality: 72 })
   }
   await take('overview', '/', 'Outcomes per minute')
-  await take('email', `/emails?email=${clicked}`, 'followed')
+  await take('email', '/emails', 'followed', 'click+order@example.com')
   await take('campaign', `/campaigns/${launched}`, 'Completed')
   await context.close()
   await browser.close()

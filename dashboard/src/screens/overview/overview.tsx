@@ -109,14 +109,14 @@ function Lanes({ lanes }: { lanes: QueueNowFragment['lanes'] }) {
   const sorted = [...lanes].sort((one, other) => order[one.priority] - order[other.priority])
   return (
     <Panel title="By priority">
-      <table className="w-full table-fixed">
+      <table className="w-full">
         <thead className="text-muted">
           <tr>
-            <th scope="col" className="w-[26%] px-4 py-2">Priority</th>
-            <th scope="col" className="py-2 text-end">Waiting</th>
-            <th scope="col" className="py-2 text-end" title="Sending or unconfirmed">Active</th>
-            <th scope="col" className="py-2 text-end">Later</th>
-            <th scope="col" className="w-[26%] px-4 py-2 text-end">Oldest</th>
+            <th scope="col" className="px-4 py-2">Priority</th>
+            <th scope="col" className="py-2 ps-2 text-end">Waiting</th>
+            <th scope="col" className="py-2 ps-2 text-end" title="Sending or unconfirmed">Active</th>
+            <th scope="col" className="py-2 ps-2 text-end">Later</th>
+            <th scope="col" className="px-4 py-2 text-end">Oldest</th>
           </tr>
         </thead>
         <tbody>
