@@ -27,6 +27,7 @@ pub use state::{Accepted, State};
 pub use wire::Post;
 
 use script::{Answer, Ending, Script};
+use state::Ids;
 use wire::{Connection, Request};
 
 /// What the fake remembers of a message it accepted.
@@ -294,10 +295,11 @@ async fn answer(connection: &mut Connection, post: Post, shared: &Shared) -> std
         tokio::time::sleep(delay).await;
         reply = *then;
     }
-    let message_id = reply.message_id(&post);
+    let (message_id, keeps_own) = (reply.message_id(&post), reply.keeps_own_ids());
     let (accepts, answer) = reply.plan(&message_id);
     if accepts {
-        lock(&shared.state).accept(post, message_id, shared.clock.now(), shared.memory);
+        let ids = Ids { answered: message_id, keeps_own };
+        lock(&shared.state).accept(post, ids, shared.clock.now(), shared.memory);
         shared.changed.notify_waiters();
     }
     match answer {
