@@ -9,7 +9,7 @@ mod form;
 mod lease;
 mod mailgun;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::time::Duration;
