@@ -13,6 +13,7 @@ mod scopes;
 mod send;
 mod start;
 mod suppressions;
+mod sync;
 mod ws;
 
 use serde_json::{Value, json};

@@ -79,10 +79,25 @@ pub(super) async fn kept(ctx: &Context) -> Result<Vec<Model>> {
 
 async fn all(ctx: &Context) -> Result<Vec<Model>> {
     let text = "SELECT m.* FROM email_provider_lists m WHERE m.sandbox = $1 ORDER BY m.domain, m.list";
-    let found = rows(ctx.store.write(), ctx.store.sql(text, [Value::from(ctx.settings.sandbox)])).await?;
-    let mut marks: Vec<Model> = models(&found)?;
+    let found = rows(ctx.store.by_key(), ctx.store.sql(text, [Value::from(ctx.settings.sandbox)])).await?;
+    Ok(configured(ctx, models(&found)?))
+}
+
+fn configured(ctx: &Context, mut marks: Vec<Model>) -> Vec<Model> {
     marks.retain(|mark| ctx.settings.domains.contains(&mark.domain));
-    Ok(marks)
+    marks
+}
+
+/// Those lists that are to be told something now, and need not be left alone.
+pub(super) async fn to_tell(ctx: &Context) -> Result<Vec<Model>> {
+    // Both kinds by name, so that the index is walked to what is due of each.
+    let text = "SELECT m.* FROM email_provider_lists m WHERE m.sandbox = $1 AND (m.push_until IS NULL OR m.push_until <= $2) \
+                AND EXISTS (SELECT 1 FROM email_provider_orders o WHERE o.domain = m.domain AND o.list = m.list \
+                AND o.lift IN (false, true) AND o.due_at <= $2 AND o.done_at IS NULL AND o.sandbox = m.sandbox) \
+                ORDER BY m.domain, m.list";
+    kept(ctx).await?;
+    let values = [Value::from(ctx.settings.sandbox), Value::from(ctx.clock.now())];
+    Ok(configured(ctx, models(&rows(ctx.store.by_key(), ctx.store.sql(text, values)).await?)?))
 }
 
 /// Has the lists of a domain, or of all, be read now, where nobody reads them yet. Answers how they are kept.
@@ -192,13 +207,12 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    /// Takes it, where nobody else has it, the list need not be left alone, and something is due.
+    /// Takes it, where nobody else has it by now.
     pub(super) async fn take(ctx: &Context, mark: Model) -> Result<Option<Self>> {
         let now = ctx.clock.now();
         let until = now + lease(ctx);
         let text = "UPDATE email_provider_lists SET push_until = $1 WHERE domain = $2 AND list = $3 AND sandbox = $4 \
-                    AND (push_until IS NULL OR push_until <= $5) AND EXISTS (SELECT 1 FROM email_provider_orders o \
-                    WHERE o.domain = $2 AND o.list = $3 AND o.sandbox = $4 AND o.done_at IS NULL AND o.due_at <= $5)";
+                    AND (push_until IS NULL OR push_until <= $5)";
         let [domain, list, sandbox] = key(&mark);
         let values = [Value::from(until), domain, list, sandbox, Value::from(now)];
         let taken = execute(ctx.store.write(), ctx.store.sql(text, values)).await?.rows_affected() == 1;

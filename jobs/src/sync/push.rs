@@ -43,7 +43,7 @@ pub async fn run(desk: Desk) {
 /// The database's own.
 pub async fn due(desk: &Desk) -> Result<usize> {
     let mut told = 0;
-    for mark in mark::kept(&desk.ctx).await? {
+    for mark in mark::to_tell(&desk.ctx).await? {
         if let Some(telling) = Telling::take(&desk.ctx, mark).await? {
             turn(desk, telling).await?;
             told += 1;
