@@ -13,6 +13,7 @@ mod scopes;
 mod send;
 mod start;
 mod suppressions;
+mod sync;
 mod templates;
 mod ws;
 
