@@ -48,7 +48,7 @@ fn tell(setup: &Setup, held: &Restored) {
     if held.gap {
         println!(
             "Mailgun's log may not go back to the backup: what was sent in between can't be known. Cancel what must not go \
-             twice, then `resume` the queue (docs/operating.md, \"Restoring a backup\")"
+             twice, then `resume` the queue (docs/deploying.md, \"Restoring a backup\")"
         );
     } else if held.is_known() {
         println!("what was sent since the backup is known: `mailmind restored --resume` lets the rest go");
