@@ -39,6 +39,7 @@ fn tell(setup: &Setup, held: &Restored) {
             _ if !setup.settings.domains.contains(&domain.name) => {
                 "is not in MAILGUN_DOMAIN, so that its log is not read".to_owned()
             }
+            Some(_) if domain.read && held.gap => "Mailgun's log was read, perhaps not from the backup on".to_owned(),
             Some(_) if domain.read => "what was sent is known".to_owned(),
             Some(through) => format!("Mailgun's log was read up to {}", time(through)),
             None => "Mailgun's log was not read yet".to_owned(),

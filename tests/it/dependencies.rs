@@ -22,7 +22,8 @@ fn section<'a>(text: &'a str, head: &'a str) -> impl Iterator<Item = &'a str> {
 
 fn of_the_dashboard() -> BTreeSet<String> {
     let package: Value = serde_json::from_str(&read("dashboard/package.json")).unwrap();
-    let both = ["dependencies", "devDependencies"].into_iter().flat_map(|kind| package[kind].as_object().unwrap().keys());
+    let both =
+        ["dependencies", "devDependencies"].into_iter().flat_map(|kind| package[kind].as_object().unwrap().keys());
     both.cloned().collect()
 }
 

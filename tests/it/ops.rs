@@ -253,8 +253,8 @@ async fn the_image_starts_the_program_as_nobody() {
         }
     }
     let of = |what: &str| -> Vec<String> {
-        let line = last.lines().find_map(|line| line.split_once(what)).unwrap_or_else(|| panic!("no {what}")).1;
-        serde_json::from_str(line).unwrap()
+        let words = last.lines().find_map(|line| line.strip_prefix(what)).unwrap_or_else(|| panic!("no {what}"));
+        serde_json::from_str(words).unwrap()
     };
     assert_eq!(of("ENTRYPOINT "), ["/usr/bin/mailmind"]);
     assert_eq!(
@@ -262,7 +262,7 @@ async fn the_image_starts_the_program_as_nobody() {
         of("ENTRYPOINT ")
     );
     understands(&["health"]).await;
-    understands(&of("\nCMD ").iter().map(String::as_str).collect::<Vec<_>>()).await;
+    understands(&of("CMD ").iter().map(String::as_str).collect::<Vec<_>>()).await;
     // Everything that is compiled gets into the build.
     let kept = read("ops/Dockerfile.dockerignore");
     for folder in ["api", "dashboard", "entity", "jobs", "migration", "tests", "Cargo.toml", "Cargo.lock"] {

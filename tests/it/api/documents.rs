@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use chrono::{SecondsFormat, TimeDelta};
+use entity::Clock;
 use serde_json::{Value, json};
 use tests::client::letter;
 use tests::database::Backend;
@@ -56,7 +58,7 @@ fn shown(page: &str) -> Vec<Shown> {
 /// What the ids in the documentation stand for in this database.
 async fn standing_in(served: &Served) -> HashMap<&'static str, String> {
     served.break_the_sandbox(json!([{ "kind": "500", "to": "doubt@", "times": 1 }])).await;
-    let later = json!({ "sendAt": "2031-05-01T08:00:00Z" });
+    let later = json!({ "sendAt": tomorrow() });
     let with = |mut letter: Value, more: Value| {
         letter.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         letter
@@ -78,12 +80,23 @@ async fn standing_in(served: &Served) -> HashMap<&'static str, String> {
     ])
 }
 
-/// The variables, with ids that there are.
+/// What is to be sent later must be dated ahead, whenever the documentation was written.
+fn tomorrow() -> String {
+    (Clock::system().now() + TimeDelta::days(1)).to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The variables, with ids that there are and times that are to come.
 fn meant(variables: &Value, ids: &HashMap<&str, String>) -> Value {
     match variables {
         Value::String(text) => ids.get(text.as_str()).map_or_else(|| variables.clone(), |id| json!(id)),
         Value::Array(items) => items.iter().map(|item| meant(item, ids)).collect(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), meant(value, ids))).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| {
+                let meant = if name == "sendAt" { json!(tomorrow()) } else { meant(value, ids) };
+                (name.clone(), meant)
+            })
+            .collect(),
         other => other.clone(),
     }
 }
