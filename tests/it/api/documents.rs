@@ -114,7 +114,7 @@ fn complaints(answer: &Value) -> Vec<&Value> {
 }
 
 async fn every_document_of_the_documentation_does_what_it_says(backend: Backend) {
-    let served = Served::on(backend).await;
+    let served = Served::with(backend, |launch| launch.env("MAILGUN_DOMAIN", "mg.example.com")).await;
     let ids = standing_in(&served).await;
     for (page, least) in PAGES {
         let shown = shown(page);
