@@ -143,7 +143,8 @@ async fn claim_along(ctx: &Context, first: &[Claimed]) -> Result<Option<Claims>>
     // What was turned away has to stay so, also where nobody is left to go along.
     if first.len() + more.len() > 1 {
         ids.extend(more.iter().map(|email| email.row.id));
-        let text = "UPDATE email_queue SET batched = true WHERE id {ids}";
+        // Of the usual ones their claim has noted it.
+        let text = "UPDATE email_queue SET batched = true WHERE id {ids} AND NOT batched";
         execute(&tx, ctx.store.sql_ids(text, [], ids)).await?;
     }
     let alone = first.len() + more.len() == 1;
