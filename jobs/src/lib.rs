@@ -5,8 +5,7 @@
 //! emails in doubt and `reconcile` for events that no webhook brought; `sync` keeps Mailgun's own suppressions and ours
 //! alike; `ledger` alone changes where an email stands. `hold` and
 //! `breaker` make it wait, `control` and `bulk` act on request, `campaign` makes emails of recipients, `render` says what each
-//! of them reads, and
-//! `engine` starts and stops it all.
+//! of them reads, `restored` holds what a backup brought back, and `engine` starts and stops it all.
 
 #![expect(missing_docs, reason = "a field's name says it; where it does not, it has a comment")]
 
@@ -42,6 +41,7 @@ pub mod reconcile;
 pub mod record;
 pub mod render;
 pub mod resolve;
+pub mod restored;
 pub mod rows;
 pub mod scope;
 pub mod send;

@@ -1,7 +1,9 @@
 //! The program as its users meet it: started as a process, asked over HTTP.
 
+mod account;
 mod campaigns;
 mod control;
+mod documents;
 mod entries;
 mod events;
 mod http;

@@ -55,6 +55,7 @@ async fn own(app: &App) {
     let carried = |carrier| flag(lanes.as_ref().is_some_and(|health| health.carrier == carrier));
     gauge!("mailmind_lanes", "carrier" => "in_process").set(carried(Carrier::InProcess));
     gauge!("mailmind_lanes", "carrier" => "redis").set(carried(Carrier::Redis));
+    gauge!("mailmind_redis_configured").set(flag(app.redis));
     gauge!("mailmind_redis_up").set(flag(app.redis && lanes.as_ref().is_some_and(|health| !health.degraded)));
     gauge!("mailmind_slots").set(if app.works { app.ctx.settings.slots as f64 } else { 0.0 });
     let busy = lanes.and_then(|health| health.busy).unwrap_or_default();
