@@ -20,6 +20,7 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 pub use lease::Lease;
+pub(crate) use mailgun::read_answer;
 pub use mailgun::{Mailgun, MailgunError, PostLimits};
 
 /// Whoever takes an email.

@@ -1,7 +1,9 @@
 //! The program as its users meet it: started as a process, asked over HTTP.
 
+mod account;
 mod campaigns;
 mod control;
+mod documents;
 mod entries;
 mod events;
 mod http;
@@ -13,6 +15,7 @@ mod scopes;
 mod send;
 mod start;
 mod suppressions;
+mod sync;
 mod templates;
 mod ws;
 

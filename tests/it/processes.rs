@@ -7,6 +7,7 @@ mod clocks;
 mod ended;
 mod killed;
 mod launched;
+mod restored;
 mod size;
 mod stopped;
 mod together;
