@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::filter::Order;
 use crate::find::{Page, models};
 use crate::look::{self, Looked, Run};
-use crate::render::{Prepared, Said, Template};
+use crate::render::{Flaw, Prepared, Said, Template};
 use crate::store::{Store, execute, rows};
 
 /// A name, in characters.
@@ -145,12 +145,12 @@ impl Draft {
 /// What to mend; the ways are `subject`, `html`, `text`, and none where it is the whole.
 pub fn compile(said: Said) -> Result<Template, Vec<Complaint>> {
     let mut complaints = unfit(&said);
-    match Template::compile(said) {
-        Ok(template) if complaints.is_empty() => return Ok(template),
-        Ok(_) => {}
-        Err(flaws) => complaints.extend(flaws.iter().map(|flaw| complaint(flaw.part.field(), flaw.to_string()))),
+    let told = |flaws: Vec<Flaw>| flaws.into_iter().map(|flaw| complaint(flaw.part.field(), flaw.to_string()));
+    complaints.extend(told(Template::flaws(said.clone())));
+    if !complaints.is_empty() {
+        return Err(complaints);
     }
-    Err(complaints)
+    Template::compile(said).map_err(|flaws| told(flaws).collect())
 }
 
 fn complaint(field: Option<&str>, message: String) -> Complaint {
