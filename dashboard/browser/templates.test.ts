@@ -62,7 +62,7 @@ describe('a template', () => {
     await subject('Welcome, Ann')
     await frame().getByText('bob@example.com, <12>').waitFor()
     await page.getByRole('button', { name: 'Save' }).click()
-    await page.getByRole('heading', { level: 1, name: 'Welcome' }).waitFor().catch(async (e) => { await page.screenshot({ path: '/tmp/fail.png' }); throw e })
+    await page.getByRole('heading', { level: 1, name: 'Welcome' }).waitFor()
     const html = '<h1>Dear {{ first_name }}</h1><p>{{ recipient.address }}, {{ order.total }}</p>'
     expect(await stored(id())).toEqual({ name: 'Welcome', subject: 'Welcome, {{ first_name }}', html, text: null, version: 1 })
     expect(await page.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true)
