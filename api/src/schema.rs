@@ -52,6 +52,7 @@ pub struct Query(
     hold::HoldQueries,
     key::KeyQueries,
     suppression::SuppressionQueries,
+    suppression::SyncQueries,
     lead::LeadQueries,
     campaign::CampaignQueries,
     template::TemplateQueries,
@@ -67,6 +68,7 @@ pub struct Mutation(
     queue::QueueMutations,
     key::KeyMutations,
     suppression::SuppressionMutations,
+    suppression::SyncMutations,
     campaign::CampaignMutations,
     template::TemplateMutations,
 );

@@ -9,11 +9,12 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryR
 use uuid::Uuid;
 
 use crate::Context;
+use crate::campaign::recipients::mark;
 use crate::control::repeat;
 use crate::error::Result;
 use crate::ledger::{self, Deltas, Shard};
 use crate::rows::Rows;
-use crate::store::execute;
+use crate::store::{execute, rows};
 use crate::{bulk, hold, stats};
 
 /// How long an idempotency key stands for its email, whatever becomes of the email.
@@ -136,12 +137,17 @@ pub(crate) async fn remove(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone
     deltas.store(tx, ctx, Shard::Control).await
 }
 
-/// The recipients that these emails were made for go with them, and their variables. Asked before the emails are gone.
+/// The recipients that these emails were made for go with them, but for a mark of each. Asked before the emails are gone.
 async fn forget_recipients(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone]) -> Result<()> {
-    let text = "DELETE FROM campaign_recipients WHERE (campaign_id, address_key, email_id) IN \
-                (SELECT q.campaign_id, q.recipient_key, q.id FROM email_queue q WHERE q.id {ids} AND q.campaign_id IS NOT NULL)";
-    execute(tx, ctx.store.sql_ids(text, [], gone.iter().map(|g| g.id))).await?;
-    Ok(())
+    let text = format!(
+        "SELECT r.campaign_id, r.address_key FROM email_queue q JOIN campaign_recipients r \
+         ON r.campaign_id = q.campaign_id AND r.address_key = q.recipient_key AND r.email_id = q.id \
+         WHERE q.id {{ids}} ORDER BY r.campaign_id, r.address_key {}",
+        ctx.store.for_update_of("r")
+    );
+    let found = rows(tx, ctx.store.sql_ids(&text, [], gone.iter().map(|g| g.id))).await?;
+    let read = |row: &QueryResult| Ok((row.try_get("", "campaign_id")?, row.try_get("", "address_key")?));
+    mark::leave(tx, ctx, &found.iter().map(read).collect::<Result<Vec<_>>>()?).await
 }
 
 async fn release_contents(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone]) -> Result<()> {

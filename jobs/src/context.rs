@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ledger::Facts;
 use crate::scope::Scopes;
 use crate::store::Store;
+use crate::sync::Direction;
 use crate::timing::Timing;
 
 /// What the user sets, parsed and checked.
@@ -40,6 +41,8 @@ pub struct Settings {
     pub policies: [Policy; 3],
     /// Tags an email may carry.
     pub most_tags: usize,
+    /// `SUPPRESSION_SYNC`.
+    pub suppression_sync: Direction,
 }
 
 impl Default for Settings {
@@ -57,6 +60,7 @@ impl Default for Settings {
             retention: TimeDelta::days(400),
             policies: [Policy::Resend, Policy::Verify, Policy::Verify],
             most_tags: 3,
+            suppression_sync: Direction::Both,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `accept` takes it in, `feed` rings for it when it is due, `lane` carries the bell, `send` claims, hands over and settles;
 //! `event` reads what Mailgun reports and `record` keeps it, with what follows from it; `resolve` asks Mailgun's `log` for
-//! emails in doubt and `reconcile` for events that no webhook brought; `ledger` alone changes where an email stands. `hold` and
+//! emails in doubt and `reconcile` for events that no webhook brought; `sync` keeps Mailgun's own suppressions and ours
+//! alike; `ledger` alone changes where an email stands. `hold` and
 //! `breaker` make it wait, `control` and `bulk` act on request, `campaign` makes emails of recipients, `render` says what each
 //! of them reads, `restored` holds what a backup brought back, and `engine` starts and stops it all.
 
@@ -47,6 +48,7 @@ pub mod send;
 pub mod stats;
 pub mod store;
 pub mod suppress;
+pub mod sync;
 pub mod template;
 pub mod timeline;
 pub mod timing;

@@ -128,6 +128,7 @@ impl Config {
             retention: TimeDelta::days(i64::from(self.email_retention_days)),
             policies: [self.unconfirmed_high, self.unconfirmed_normal, self.unconfirmed_low],
             most_tags: usize::from(self.mailgun_max_tags),
+            suppression_sync: self.suppression_sync,
         })
     }
 

@@ -1,6 +1,8 @@
 //! Emails of a campaign that go to Mailgun in one call, 1,000 at most. Each is claimed, gated and settled by its own row: only
 //! the call is shared, and what Mailgun says of it.
 
+#[cfg(test)]
+mod tests;
 mod together;
 
 use std::collections::HashMap;
