@@ -54,21 +54,21 @@ impl Restored {
     }
 }
 
-/// Holds everything, once. Answers how it stands; a second call changes nothing.
+/// Holds everything from this moment on, also where it was held before: a backup may have been made of a database that was held.
+/// That the log may not go back far enough is not forgotten by that. Answers how it stands.
 ///
 /// # Errors
 /// The database's own.
 pub async fn hold(ctx: &Context) -> Result<Restored> {
-    if let Some(held) = look(ctx).await? {
-        return Ok(held);
-    }
+    let before = look(ctx).await?;
     let now = ctx.clock.now();
     for campaign in unfinished(ctx).await? {
         place(ctx, &Cover::Campaign(campaign), Cause::Pause, Some(WHY_CAMPAIGN.to_owned()), None).await?;
     }
     let oldest = now - RETENTION;
-    let gap = domains(ctx, now).await?.iter().any(|domain| domain.through.is_none_or(|through| through < oldest));
-    // A pause of before the backup would keep the time of its own beginning.
+    let gap = before.is_some_and(|before| before.gap)
+        || domains(ctx, now).await?.iter().any(|domain| domain.through.is_none_or(|through| through < oldest));
+    // A pause that is there already would keep the time of its own beginning.
     lift(ctx, Some(&Cover::Queue)).await?;
     let why = if gap { WHY_GAP } else { WHY };
     place(ctx, &Cover::Queue, Cause::Pause, Some(why.to_owned()), None).await?;

@@ -28,6 +28,7 @@ const fn gauge(name: &'static str, help: &'static str) -> Metric {
 }
 
 const LANES: &[&str] = &["high", "normal", "low"];
+const LISTS: &[&str] = &["bounces", "complaints", "unsubscribes"];
 
 const METRICS: &[Metric] = &[
     counts("mailmind_accepted_total", &[], "Emails that this process took in."),
@@ -102,6 +103,29 @@ const METRICS: &[Metric] = &[
         "mailmind_quarantine_total",
         &[("outcome", &["confirmed", "dropped"])],
         "Webhooks in quarantine that were looked up in Mailgun's log.",
+    ),
+    counts(
+        "mailmind_suppression_sync_pulled_total",
+        &[("list", LISTS), ("outcome", &["added", "known", "skipped"])],
+        "Entries met in Mailgun's own lists.",
+    ),
+    counts(
+        "mailmind_suppression_sync_told_total",
+        &[("list", LISTS), ("kind", &["entry", "lift"]), ("outcome", &["done", "failed", "limited"])],
+        "Entries and lifts that Mailgun was told of.",
+    ),
+    counts(
+        "mailmind_suppression_sync_failures_total",
+        &[("list", LISTS), ("kind", &["limited", "refused", "not_allowed", "away", "unreadable"])],
+        "Readings of Mailgun's own lists that broke off.",
+    ),
+    gauge("mailmind_suppression_sync_failing", "1 while one of Mailgun's own lists can't be read, by domain and list."),
+    gauge("mailmind_suppression_sync_stuck", "Entries and lifts that Mailgun did not take in five tries."),
+    gauge("mailmind_suppression_sync_pending_entries", "Entries that Mailgun is still to be told of."),
+    gauge("mailmind_suppression_sync_pending_lifts", "Lifts that Mailgun is still to be told of."),
+    gauge(
+        "mailmind_suppression_sync_finished_timestamp_seconds",
+        "When one of Mailgun's own lists was last read to its end, in seconds since 1970.",
     ),
     gauge("mailmind_database_up", "1 while the database answers this process."),
     gauge("mailmind_redis_configured", "1 where REDIS_HOST is set."),

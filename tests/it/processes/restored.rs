@@ -126,10 +126,16 @@ async fn what_mailguns_log_can_not_tell_waits_for_a_person(backend: Backend) {
     let (held, said) = restored(&world, &[]).await;
     assert!(held && said.contains("may not go back to the backup"), "{said}");
     assert!(said.contains(&format!("{} stays paused", campaign.as_str().unwrap())), "{said}");
-    assert_eq!(restored(&world, &[]).await, (true, said), "run again, it says the same");
 
     let served = serve(&world, "second").await;
-    let read = async || restored(&world, &[]).await.1.contains("perhaps not from the backup on");
+    let read = async || restored(&world, &["--resume"]).await.1.contains("perhaps not from the backup on");
+    until_true("the log to be read", LONG, read).await;
+    // A backup of a held database would bring the old hold back, so that it counts from anew; what can't be known stays so.
+    let ctx = world.context().await;
+    let since = jobs::restored::look(&ctx).await.unwrap().unwrap().since;
+    let (held, said) = restored(&world, &[]).await;
+    assert!(held && said.contains("may not go back to the backup"), "{said}");
+    assert!(jobs::restored::look(&ctx).await.unwrap().unwrap().since > since);
     until_true("the log to be read", LONG, read).await;
     let (resumed, said) = restored(&world, &["--resume"]).await;
     assert!(!resumed, "{said}");
