@@ -8,7 +8,7 @@ use redis::IntoConnectionInfo;
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
-use crate::config::{Config, Mode, Setup};
+use crate::config::{Config, Keys, Mode, Setup};
 use crate::failure::Failure;
 
 /// How long each of them may take to answer.
@@ -38,6 +38,7 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
         Finding { name: "keys", said: setup.keys.look().map(str::to_owned).map_err(|error| error.to_string()) },
         Finding { name: "jwt", said: Ok(tokens(&setup, config)) },
         Finding { name: "database", said: database(&setup).await },
+        Finding { name: "keyring", said: keyring(&setup).await },
         Finding { name: "redis", said: redis(setup.redis.as_ref()).await },
         Finding { name: "mailgun", said: mailgun(&setup).await },
         Finding { name: "webhooks", said: webhooks(&setup) },
@@ -112,6 +113,32 @@ async fn database(setup: &Setup) -> Result<String, String> {
         Ok(Ok(pending)) => Ok(format!("answers; {pending} migrations are pending, `serve` and `migrate` run them")),
         Ok(Err(error)) => Err(error),
         Err(_) => Err("did not answer in time".to_owned()),
+    }
+}
+
+/// Whether what is stored can be opened. A database that is not there, or not up to date, is told of elsewhere.
+async fn keyring(setup: &Setup) -> Result<String, String> {
+    let nothing = || Ok("nothing is stored yet".to_owned());
+    if setup.database_file.as_ref().is_some_and(|file| !file.exists()) || setup.keys.look().is_err() {
+        return nothing();
+    }
+    if matches!(&setup.keys, Keys::File(path) if !path.exists()) {
+        return nothing();
+    }
+    let keyring = setup.keys.open().map_err(|error| error.to_string())?;
+    let asked = async {
+        let store = Store::connect(&setup.database_url).await?;
+        if migration::pending(store.read()).await? > 0 {
+            return Ok(None);
+        }
+        jobs::keyring::missing(&store, &keyring).await.map(Some)
+    };
+    match timeout(PATIENCE, asked).await {
+        Ok(Ok(Some(missing))) if missing.is_empty() => Ok("has every key that stored content needs".to_owned()),
+        Ok(Ok(Some(missing))) => Err(format!("CONTENT_KEYRING {}", jobs::keyring::words(&missing))),
+        Ok(Ok(None)) => Ok("not looked at: the database is not up to date".to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the database did not answer in time".to_owned()),
     }
 }
 

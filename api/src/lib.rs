@@ -15,6 +15,7 @@ pub mod dashboard;
 mod demo;
 mod failure;
 mod health;
+mod keyring;
 mod lifecycle;
 mod replay;
 mod rest;
