@@ -120,7 +120,8 @@ pub async fn rewrap(
     key_id: &str,
     after: Option<Uuid>,
 ) -> Result<Rewrapped> {
-    let text = format!("SELECT t.id, t.wrapped_key FROM {table} t WHERE t.key_id = $1 AND t.id > $2 ORDER BY t.id LIMIT $3");
+    let text =
+        format!("SELECT t.id, t.wrapped_key FROM {table} t WHERE t.key_id = $1 AND t.id > $2 ORDER BY t.id LIMIT $3");
     let values = [Value::from(key_id), Value::from(after.unwrap_or_default()), Value::from(GROUP)];
     let found = rows(store.by_key(), store.sql(text, values)).await?;
     let mut new: Vec<(Uuid, Wrapped)> = Vec::with_capacity(found.len());

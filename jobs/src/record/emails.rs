@@ -117,6 +117,8 @@ impl Emails {
 
     /// Lets an event be said; `id` is its row's. `sandbox` is what an address is suppressed for where the email is not ours.
     pub fn hear(&mut self, sandbox: bool, id: Uuid, event: &Event, about: &About, now: DateTime<Utc>) {
+        let nameless = about.recipient.as_deref().is_some_and(erase::is_mark).then(|| event.nameless());
+        let event = nameless.as_ref().unwrap_or(event);
         self.suppressions.extend(self.suppression(sandbox, id, event, about, now));
         let Some(email) = about.email else { return };
         self.batch_ids.extend(self.batch_id(email, event));
@@ -167,7 +169,7 @@ impl Emails {
             expires_at: entry.lasts.map(|lasts| event.occurred_at + lasts),
             bounce_type: entry.bounce_type,
             source: entry.source,
-            note: event.why().filter(|_| !about.recipient.as_deref().is_some_and(erase::is_mark)),
+            note: event.why(),
             event_id: Some(id),
         })
     }

@@ -6,11 +6,11 @@ use entity::suppression::BounceType;
 use sea_orm::{ActiveEnum, ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
-use crate::{Context, erase};
 use crate::error::Result;
 use crate::event::{Client, Event, Failure, Kind};
 use crate::rows::Rows;
 use crate::store::{Dialect, execute, rows};
+use crate::{Context, erase};
 
 /// Who an event is about, as far as that was found.
 #[derive(Clone, Debug, Default)]

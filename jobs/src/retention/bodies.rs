@@ -112,7 +112,8 @@ async fn look_later(tx: &DatabaseTransaction, ctx: &Context, ids: &[Uuid], befor
     }
     let now = ctx.clock.now();
     let kept = now - before;
-    let text = "SELECT q.id, q.finished_at, q.send_at FROM email_queue q WHERE q.id {ids} AND q.content_deleted_at IS NULL";
+    let text =
+        "SELECT q.id, q.finished_at, q.send_at FROM email_queue q WHERE q.id {ids} AND q.content_deleted_at IS NULL";
     let (mut emails, mut times) = (Vec::new(), Vec::new());
     for row in rows(tx, ctx.store.sql_ids(text, [], ids.iter().copied())).await? {
         let (finished_at, send_at): (Option<DateTime<Utc>>, DateTime<Utc>) =

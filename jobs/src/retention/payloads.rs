@@ -34,7 +34,8 @@ pub(super) async fn run(ctx: &Context, before: DateTime<Utc>) -> Result<u64> {
 
 async fn next(ctx: &Context, before: DateTime<Utc>) -> Result<Group> {
     let tx = ctx.store.begin().await?;
-    let text = format!("SELECT r.event_mark FROM retention_runs r WHERE r.rule = 'webhooks' {}", ctx.store.for_update());
+    let text =
+        format!("SELECT r.event_mark FROM retention_runs r WHERE r.rule = 'webhooks' {}", ctx.store.for_update());
     let found = rows(&tx, ctx.store.sql(text, [])).await?;
     let mark: i64 = found.first().map(|row| row.try_get("", "event_mark")).transpose()?.flatten().unwrap_or_default();
     let (seen, last) = recorded_before(&tx, ctx, mark, before).await?;
