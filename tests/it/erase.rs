@@ -267,6 +267,21 @@ async fn a_copy_is_forgotten_too(backend: Backend) {
     assert!(cc.contains("eve@example.com") && cc.contains("@erased.invalid"), "{cc}");
     post.take(&Told::new("delivered", sent, ANN, post.now())).await;
     assert_eq!(Dump::of(&ctx.store).await.with(ANN), Vec::<&str>::new());
+
+    // What is being handed over is as it is, until it has ended.
+    let claimed = world.one(Draft { bcc: vec![ANN.into()], ..draft() }).await;
+    world.claim(&[claimed]).await;
+    let erased = erase::erase(ctx, ANN).await.unwrap();
+    assert_eq!((erased.copies, erased.under_way), (0, 1));
+    assert!(world.email(claimed).await.bcc.unwrap().contains(ANN));
+    let now = ctx.clock.now();
+    let handed = Handed::Sent { provider_id: "id@mailgun".into() };
+    let report =
+        Settlement { fence: 1, doubtful_lease: None, handed, http_status: None, started_at: now, finished_at: now };
+    world.apply(&[claimed], Cause::Settle(report)).await;
+    retention::run(ctx).await.unwrap();
+    assert_eq!(Dump::of(&ctx.store).await.with(ANN), Vec::<&str>::new());
+    assert!(world.email(claimed).await.bcc.unwrap().contains("@erased.invalid"));
 }
 
 async fn an_export_tells_all_there_is_in_parts(backend: Backend) {

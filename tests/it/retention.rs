@@ -29,6 +29,7 @@ on_both! {
     a_campaigns_content_stays_and_what_it_knew_of_each_recipient_goes
     payloads_go_before_their_events_and_their_keys_with_them
     the_first_events_go_and_whoever_stood_among_them_is_told
+    no_event_goes_before_an_earlier_one
     what_is_set_is_what_is_kept
     the_queue_goes_on_meanwhile
 }
@@ -184,6 +185,27 @@ async fn the_first_events_go_and_whoever_stood_among_them_is_told(backend: Backe
         3 + 1 + 1 + 2,
         "opens, one unique, deliveries: none is taken back"
     );
+}
+
+async fn no_event_goes_before_an_earlier_one(backend: Backend) {
+    let post = Post::new(backend).await;
+    let (world, ctx) = (&post.world, &post.world.ctx);
+    let email = world.one(draft()).await;
+    for _ in 0..3 {
+        post.take(&post.told("opened", email)).await;
+    }
+    // Recordings that were under way together may stand in another order than their times.
+    let text = "UPDATE email_delivery_events SET recorded_at = $1 WHERE seq = 2";
+    let later = ctx.clock.now() + TimeDelta::days(2);
+    execute(ctx.store.write(), ctx.store.sql(text, [later.into()])).await.unwrap();
+    world.pass(TimeDelta::days(401));
+    retention::run(ctx).await.unwrap();
+    let payloads: Vec<_> = post.events().await.iter().map(|event| (event.seq, event.raw.len() > 40)).collect();
+    assert_eq!(payloads, [(2, false), (3, false)], "numbers have no gaps");
+    world.pass(TimeDelta::days(2));
+    retention::run(ctx).await.unwrap();
+    assert!(post.events().await.is_empty());
+    assert!(events::is_kept(ctx, 3).await.unwrap() && !events::is_kept(ctx, 2).await.unwrap());
 }
 
 async fn what_is_set_is_what_is_kept(backend: Backend) {
