@@ -35,6 +35,8 @@ lint: clients
 	tests/conformance/node_modules/.bin/eslint -c tests/conformance/eslint.config.mjs --max-warnings 0 schema.graphql api/src/rest/operations
 	node --test tests/conformance/contract.test.mjs
 	npm --prefix dashboard run check
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check licenses bans sources; \
+	else echo "cargo-deny is not installed: a test checks licences and sources, and the bans by name"; fi
 
 # The tests run on real servers. As root (a container) what is missing is installed, else it is named.
 servers:
@@ -43,6 +45,7 @@ servers:
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v promtool >/dev/null || missing="$$missing prometheus"; \
 	ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$$missing libfaketime"; \
 	[ -n "$$missing" ] || exit 0; \
 	[ "$$(id -u)" = 0 ] || { echo "please install:$$missing" >&2; exit 1; }; \

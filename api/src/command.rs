@@ -9,8 +9,9 @@ use crate::campaigns::{self, Campaign};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::keyring::Keyring;
+use crate::registration::{self, Webhooks};
 use crate::suppressions::{self, Suppressions};
-use crate::{auth, check, demo, keyring, replay, schema, serve, telemetry};
+use crate::{auth, check, demo, health, keyring, replay, restored, schema, serve, telemetry};
 
 /// Stands between an application and Mailgun, so that no email is lost and none is sent twice. Without a command it serves.
 #[derive(Parser, Debug)]
@@ -51,6 +52,9 @@ pub enum Command {
     /// Campaigns from files.
     #[command(subcommand)]
     Campaign(Campaign),
+    /// Mailgun's webhooks.
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Show a campaign of 2,000 recipients on its way through the sandbox: how its ledger moves, and what became of it. Nothing is
     /// delivered, and nothing is left behind.
     Demo {
@@ -70,6 +74,15 @@ pub enum Command {
     },
     /// Say what is configured and whether everything it names can be reached; changes nothing.
     Check,
+    /// Ask the service on LISTEN whether it is ready: for health checks. Ends with 0 or 1.
+    Health,
+    /// Hold everything in a database that was restored from a backup, until Mailgun's log has told what was sent since. To be run
+    /// before any process works on it.
+    Restored {
+        /// Let the queue go on, if it is known what was sent.
+        #[arg(long)]
+        resume: bool,
+    },
 }
 
 /// What to do about API keys.
@@ -158,7 +171,10 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Campaign(asked) => campaigns::execute(&config.check()?, asked).await,
             Command::Demo { here, recipients } => demo::demo(config, here, recipients).await,
             Command::Replay { after } => replay::replay(&config.check()?, after).await,
+            Command::Webhooks(asked) => registration::execute(&config.check()?, asked).await,
             Command::Check => check::check(&config).await,
+            Command::Health => health::ask::ask(&config).await,
+            Command::Restored { resume } => restored::restored(&config.check()?, resume).await,
             Command::Schema => Ok(()),
         }
     })

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use entity::Policy;
+use jobs::sync::Direction;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use keys::{KeyFileError, Keys};
@@ -179,6 +180,12 @@ pub struct Config {
     /// How many tags an email may carry. Mailgun's plans differ: three are always allowed.
     #[arg(long, env = "MAILGUN_MAX_TAGS", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=10))]
     pub mailgun_max_tags: u16,
+
+    /// Which way suppressions go between Mailgun's own lists (bounces, complaints, unsubscribes) and ours: `both`, `pull` (Mailgun's
+    /// are read, and it is told nothing), or `off`. Whoever unsubscribes here then stands on Mailgun's list as well, which keeps
+    /// emails sent as transactional back too; `pull` lets those pass.
+    #[arg(long, env = "SUPPRESSION_SYNC", default_value = "both", value_parser = values::direction)]
+    pub suppression_sync: Direction,
 
     /// How log lines are written: `text` for people, `json` for machines. RUST_LOG says which.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]

@@ -79,6 +79,18 @@ pub enum Failure {
     /// The service did not do what the demonstration asked of it.
     #[error("the demo ended early: {0}")]
     Demo(String),
+    /// Mailgun's webhooks can't be set up as asked.
+    #[error("{0}")]
+    Webhooks(String),
+    /// The service does not take emails.
+    #[error("not ready: {0}")]
+    NotReady(String),
+    /// Nothing is held as `restored` holds it.
+    #[error("nothing is held: `mailmind restored` holds everything, before any process works on the database")]
+    NotRestored,
+    /// What was sent since a backup is not known.
+    #[error("what was sent since the backup is not known yet: nothing goes on")]
+    NotKnown,
     /// `check` found something.
     #[error("{0} of these need attention")]
     Checked(usize),

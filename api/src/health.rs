@@ -1,5 +1,6 @@
 //! How the process stands, for whoever watches over it: alive, ready, and in numbers.
 
+pub mod ask;
 mod gauges;
 
 use std::time::Duration;

@@ -3,6 +3,7 @@
 //! `command` reads what was asked; `serve` puts a process together and takes it apart; `transport` carries requests to
 //! `schema`; `auth` says who asks; `webhook` takes what Mailgun reports; `health` says how it stands; `sandbox` stands in for Mailgun.
 
+mod account;
 #[expect(missing_docs, reason = "each part is described where it is made")]
 pub mod app;
 pub mod auth;
@@ -17,8 +18,10 @@ mod failure;
 mod health;
 mod keyring;
 mod lifecycle;
+mod registration;
 mod replay;
 mod rest;
+mod restored;
 pub mod sandbox;
 pub mod schema;
 mod serve;

@@ -16,6 +16,7 @@ use jobs::live::emails::Emails;
 use jobs::live::events::Events;
 use jobs::log::MailgunLog;
 use jobs::mailer::{Mailgun, PostLimits};
+use jobs::sync::MailgunLists;
 use jobs::{Context, Engine, Store};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -287,5 +288,6 @@ async fn start(
     };
     let mailgun = Arc::new(Mailgun::new(base, key, limits)?);
     let log = Arc::new(MailgunLog::new(base, key, limits)?);
-    Ok(Engine::start(ctx.clone(), mailgun, log, setup.redis.clone(), works).await?)
+    let lists = Arc::new(MailgunLists::new(base, key, limits, ctx.clock.clone())?);
+    Ok(Engine::start(ctx.clone(), mailgun, log, lists, setup.redis.clone(), works).await?)
 }

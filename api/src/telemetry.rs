@@ -1,5 +1,7 @@
 //! What the process tells about itself: log lines on the standard error, and metrics for Prometheus.
 
+mod catalogue;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -33,5 +35,7 @@ pub fn log(format: LogFormat, quiet: bool) {
 pub fn metrics() -> Option<PrometheusHandle> {
     let suffix = Matcher::Suffix("_seconds".to_owned());
     let builder = PrometheusBuilder::new().set_buckets_for_metric(suffix, &ATTEMPT_SECONDS).ok()?;
-    builder.install_recorder().ok()
+    let handle = builder.install_recorder().ok()?;
+    catalogue::begin();
+    Some(handle)
 }

@@ -3,7 +3,7 @@
 //! `email` is the queue itself, and around it stand `content` (what an email says), `attempt` (its tries), `tally` (how many
 //! stand where), `rate` (how many go each minute), `failure` (which failed), `scope` (campaign × sending domain), `hold`, `breaker` and `lane` (why and where
 //! emails wait), `idempotency_key`, `bulk_operation`, `cron_run`, `api_key`, `suppression` (from
-//! `suppression_fact`, counted in `suppression_tally`), `lead`, `delivery_event` (around it `event_clock`, `event_key`,
+//! `suppression_fact`, counted in `suppression_tally`, kept like Mailgun's own lists by `provider_list` and `provider_order`), `lead`, `delivery_event` (around it `event_clock`, `event_key`,
 //! `event_seal`, `webhook_token`, `quarantined_event`), `unsubscribe_key`, `retention_run`, `erasure` and `mark_key` (who was
 //! erased, and what stands for them), and
 //! what follows from events: `email_facts` and `campaign_metrics`. A `campaign` has a content, perhaps from a `template`, and its
@@ -37,6 +37,8 @@ pub mod lane;
 pub mod lead;
 pub mod mark_key;
 pub mod priority;
+pub mod provider_list;
+pub mod provider_order;
 pub mod quarantined_event;
 pub mod rate;
 pub mod recipient;

@@ -12,12 +12,12 @@ pub const TABLE: &str = "campaign_recipients";
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub campaign_id: Uuid,
-    /// Lower-cased local part @ ASCII domain: what duplicates collapse on.
+    /// Lower-cased local part @ ASCII domain: what duplicates collapse on. Once its email was cleaned, a mark of it without an @.
     #[sea_orm(primary_key, auto_increment = false)]
     pub address_key: String,
     /// UUIDv7: recipients become emails in this order.
     pub id: Uuid,
-    /// The To mailbox, ready for the header.
+    /// The To mailbox, ready for the header; empty once its email was cleaned.
     pub recipient: String,
     pub lead_id: Option<Uuid>,
     /// A JSON object, sealed under the campaign's data key.

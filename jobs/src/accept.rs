@@ -4,6 +4,7 @@
 mod contents;
 pub mod draft;
 mod fly;
+mod repeated;
 mod written;
 
 use std::collections::HashSet;
@@ -78,7 +79,7 @@ enum Admitted {
 
 /// A draft of a call, on its way.
 enum Waiting {
-    Refused(Vec<Complaint>),
+    Answered(Answer),
     First(Arc<Admission>, oneshot::Receiver<Result<Admitted>>),
     /// Its key stands for an earlier draft of the same call.
     Again(Arc<Admission>),
@@ -108,18 +109,22 @@ impl Accept {
             |draft: &Draft| draft.idempotency_key.clone().map(|key| Idempotency { api_key, key, hash: draft.hash() });
         let idempotencies: Vec<_> = drafts.iter().map(idempotency).collect();
         for (draft, idempotency) in written(&self.ctx, drafts).await?.into_iter().zip(idempotencies) {
-            let mail = draft.and_then(|draft| draft.check(&self.ctx.settings, now));
-            checked.push(mail.map(|mail| (mail, idempotency)));
+            checked.push((draft.and_then(|draft| draft.check(&self.ctx.settings, now)), idempotency));
         }
-        let pairs: Vec<_> =
-            checked.iter().flatten().map(|(mail, _)| (mail.campaign, mail.sending_domain.clone())).collect();
+        let refused = checked.iter().filter(|(mail, _)| mail.is_err()).filter_map(|(_, own)| own.as_ref());
+        let before = repeated::before(&self.ctx, refused).await?;
+        let mails = checked.iter().filter_map(|(mail, _)| mail.as_ref().ok());
+        let pairs: Vec<_> = mails.map(|mail| (mail.campaign, mail.sending_domain.clone())).collect();
         let mut scopes = self.ctx.scopes.ids(&self.ctx.store, &pairs).await?.into_iter();
         let mut keys = HashSet::new();
         let mut waiting = Vec::with_capacity(checked.len());
-        for one in checked {
-            waiting.push(match one {
-                Err(complaints) => Waiting::Refused(complaints),
-                Ok((mail, idempotency)) => {
+        for (mail, idempotency) in checked {
+            waiting.push(match mail {
+                Err(complaints) => {
+                    let email = idempotency.and_then(|own| before.get(&(own.key, own.hash)).copied());
+                    Waiting::Answered(email.map_or(Answer::Refused(complaints), Answer::Known))
+                }
+                Ok(mail) => {
                     let scope = scopes.next().unwrap_or_default();
                     let member = Arc::new(self.admission(mail, scope, idempotency, &mut contents, now)?);
                     let key = member.idempotency.as_ref().map(|own| own.key.clone());
@@ -147,7 +152,7 @@ impl Accept {
         let mut again = Vec::new();
         for one in waiting {
             answers.push(match one {
-                Waiting::Refused(complaints) => Answer::Refused(complaints),
+                Waiting::Answered(answer) => answer,
                 Waiting::First(member, answer) => Self::answer(&member, answer.await.unwrap_or(Err(Error::FlightLost))),
                 Waiting::Again(member) => {
                     again.push((answers.len(), member));

@@ -12,7 +12,7 @@ pub mod expand;
 pub mod launch;
 pub mod list;
 pub mod recipients;
-mod standing;
+pub mod standing;
 
 use sea_orm::{DatabaseTransaction, FromQueryResult, Value};
 use uuid::Uuid;

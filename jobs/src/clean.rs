@@ -7,10 +7,11 @@ use sea_orm::{DatabaseTransaction, QueryResult};
 use uuid::Uuid;
 
 use crate::Context;
+use crate::campaign::recipients::mark;
 use crate::error::Result;
 use crate::ledger::{self, Deltas, Shard};
 use crate::rows::Rows;
-use crate::store::execute;
+use crate::store::{execute, rows};
 
 /// Six-hourly: archives suppressions that expired; they stay for the history. Answers what it did.
 ///
@@ -52,7 +53,7 @@ pub(crate) async fn remove(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone
     let store = &ctx.store;
     let ids = || Rows::new().uuid("id", gone.iter().map(|g| g.id));
     ledger::forget_failures(tx, store, gone.iter().map(|g| g.id).collect()).await?;
-    forget_recipients(tx, ctx, gone.iter().map(|g| g.id)).await?;
+    forget_recipients(tx, ctx, gone).await?;
     for table in ["email_attempts", "email_facts"] {
         let text = format!("DELETE FROM {table} WHERE email_id IN (SELECT v.id FROM {{rows}} AS v)");
         execute(tx, store.sql_rows(&text, [], ids())).await?;
@@ -68,16 +69,17 @@ pub(crate) async fn remove(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone
     deltas.store(tx, ctx, Shard::Control).await
 }
 
-/// The recipients that these emails were made for go with them, and their variables. Asked before the emails are gone.
-pub(crate) async fn forget_recipients(
-    tx: &DatabaseTransaction,
-    ctx: &Context,
-    gone: impl Iterator<Item = Uuid>,
-) -> Result<()> {
-    let text = "DELETE FROM campaign_recipients WHERE (campaign_id, address_key, email_id) IN \
-                (SELECT q.campaign_id, q.recipient_key, q.id FROM email_queue q WHERE q.id {ids} AND q.campaign_id IS NOT NULL)";
-    execute(tx, ctx.store.sql_ids(text, [], gone)).await?;
-    Ok(())
+/// The recipients that these emails were made for go with them, but for a mark of each. Asked before the emails are gone.
+async fn forget_recipients(tx: &DatabaseTransaction, ctx: &Context, gone: &[Gone]) -> Result<()> {
+    let text = format!(
+        "SELECT r.campaign_id, r.address_key FROM email_queue q JOIN campaign_recipients r \
+         ON r.campaign_id = q.campaign_id AND r.address_key = q.recipient_key AND r.email_id = q.id \
+         WHERE q.id {{ids}} ORDER BY r.campaign_id, r.address_key {}",
+        ctx.store.for_update_of("r")
+    );
+    let found = rows(tx, ctx.store.sql_ids(&text, [], gone.iter().map(|g| g.id))).await?;
+    let read = |row: &QueryResult| Ok((row.try_get("", "campaign_id")?, row.try_get("", "address_key")?));
+    mark::leave(tx, ctx, &found.iter().map(read).collect::<Result<Vec<_>>>()?).await
 }
 
 /// One user less for each of these contents, as often as it is named; the last one takes it along. Those that were given up

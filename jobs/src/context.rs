@@ -12,6 +12,7 @@ use crate::ledger::Facts;
 use crate::retention::Periods;
 use crate::scope::Scopes;
 use crate::store::Store;
+use crate::sync::Direction;
 use crate::timing::Timing;
 
 /// What the user sets, parsed and checked.
@@ -41,6 +42,8 @@ pub struct Settings {
     pub policies: [Policy; 3],
     /// Tags an email may carry.
     pub most_tags: usize,
+    /// `SUPPRESSION_SYNC`.
+    pub suppression_sync: Direction,
 }
 
 impl Default for Settings {
@@ -58,6 +61,7 @@ impl Default for Settings {
             retention: Periods::default(),
             policies: [Policy::Resend, Policy::Verify, Policy::Verify],
             most_tags: 3,
+            suppression_sync: Direction::Both,
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::log::{Desk, Log};
 use crate::mailer::Mailer;
 use crate::record::Recorder;
 use crate::send::Sender;
+use crate::sync::provider::Provider;
+use crate::sync::{self, Direction};
 use crate::{bulk, cron, reconcile, resolve, watch};
 
 /// A running process.
@@ -45,8 +47,8 @@ pub struct Health {
 }
 
 impl Engine {
-    /// Starts taking in and recording, and, with `workers`, sending, feeding, looking after, asking the log, bulk work,
-    /// campaigns and schedules.
+    /// Starts taking in and recording, and, with `workers`, sending, feeding, looking after, asking the log, keeping Mailgun's
+    /// lists and ours alike, bulk work, campaigns and schedules.
     ///
     /// # Errors
     /// When Redis' settings make no sense. That it is away is no error.
@@ -54,6 +56,7 @@ impl Engine {
         ctx: Arc<Context>,
         mailer: Arc<dyn Mailer>,
         log: Arc<dyn Log>,
+        lists: Arc<dyn Provider>,
         redis: Option<RedisSettings>,
         workers: bool,
     ) -> Result<Self, LaneError> {
@@ -93,6 +96,7 @@ impl Engine {
             let desk = Desk { ctx: ctx.clone(), recorder: recorder.clone(), log };
             tasks.spawn(resolve::run(desk.clone()));
             tasks.spawn(reconcile::run(desk));
+            keep_alike(sync::Desk { ctx: ctx.clone(), provider: lists }, &tasks);
         }
         let news = News::start(&ctx, told, recorder.recorded(), &tasks)?;
         Ok(Self { ctx, accept, recorder, news, lanes, sender, tasks, redis: configured })
@@ -124,6 +128,17 @@ impl Engine {
             tracing::warn!("Not everything ended in time; leases will tell");
         }
         self.ctx.abandon.cancel();
+    }
+}
+
+/// Keeps Mailgun's suppressions and ours alike, as far as the settings say.
+fn keep_alike(desk: sync::Desk, tasks: &TaskTracker) {
+    let direction = desk.ctx.settings.suppression_sync;
+    if direction != Direction::Off {
+        tasks.spawn(sync::pull::run(desk.clone()));
+    }
+    if direction == Direction::Both {
+        tasks.spawn(sync::push::run(desk));
     }
 }
 

@@ -18,6 +18,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryO
 use uuid::Uuid;
 
 pub(crate) use events::strip;
+pub(crate) use mark::erased;
 pub use mark::{Marks, is_mark, marks_of};
 
 use crate::Context;
@@ -51,7 +52,8 @@ pub struct Erased {
     pub leads: u64,
     /// Campaigns that had it as a recipient who had no email yet.
     pub recipients: u64,
-    /// Emails that are SENDING or UNCONFIRMED: they were asked to stop, and are erased when they have ended.
+    /// Emails that are SENDING or UNCONFIRMED: they were asked to stop, and are erased when they have ended. What Mailgun's own
+    /// lists are still to be told of the address counts as well.
     pub under_way: u64,
 }
 
@@ -149,6 +151,7 @@ impl Erasure {
         erased.cancelled = emails::cancel(ctx, self).await?;
         erased.recipients = emails::forget_pending(ctx, self).await?;
         erased.emails = emails::erase(ctx, self).await?;
+        emails::forget_marks(ctx, self).await?;
         let (copies, open_copies) = copies::erase(ctx, self).await?;
         erased.copies = copies;
         erased.leads = repeat(|| self.leads(ctx)).await?;
@@ -156,7 +159,8 @@ impl Erasure {
         repeat(|| self.operations(ctx)).await?;
         // What was reported of emails under way since.
         erased.suppressions += repeat(|| self.suppressions(ctx)).await?;
-        erased.under_way = emails::under_way(ctx, self).await? + open_copies;
+        let orders = repeat(|| self.orders(ctx)).await?;
+        erased.under_way = emails::under_way(ctx, self).await? + open_copies + orders;
         if erased.under_way == 0 {
             repeat(|| self.finish(ctx)).await?;
         }
@@ -198,6 +202,16 @@ impl Erasure {
         }
         let text = "DELETE FROM bulk_operations WHERE id {ids}";
         Ok(execute(ctx.store.write(), ctx.store.sql_ids(text, [], named)).await?.rows_affected())
+    }
+
+    /// Forgets what Mailgun's lists were told of the address. Answers what they are still to be told.
+    async fn orders(&self, ctx: &Context) -> Result<u64> {
+        let text = "DELETE FROM email_provider_orders WHERE target = $1 AND done_at IS NOT NULL";
+        execute(ctx.store.write(), ctx.store.sql(text, [Value::from(self.address.clone())])).await?;
+        let text = "SELECT count(*) AS n FROM email_provider_orders o WHERE o.target = $1";
+        let found = rows(ctx.store.write(), ctx.store.sql(text, [Value::from(self.address.clone())])).await?;
+        let n: i64 = found.first().map(|row| row.try_get("", "n")).transpose()?.unwrap_or_default();
+        Ok(n.max(0) as u64)
     }
 
     /// The address itself goes.

@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 pub use age::{Quarantine, quarantine};
 pub use consequence::{Consequence, Entry, consequence};
-pub(crate) use parse::reread;
 pub use parse::{Envelope, LogItem, MOST_BYTES, Unreadable};
+pub(crate) use parse::{enhanced_of, reread};
 pub use signature::{Keys, Signed, Triple, Unsigned};
 
 /// One event, whatever way it came.

@@ -106,11 +106,12 @@ impl Feeder {
     }
 
     /// The scopes in which something waits, by the tallies, and is due: those after the last served first. Campaigns of
-    /// tomorrow take no turn of today's.
+    /// tomorrow take no turn of today's. The earliest is asked for by its order, so that the due index answers: any other walks
+    /// what a scope has sent already.
     async fn open_scopes(&self) -> Result<Vec<i32>> {
         let text = "SELECT t.scope FROM email_tallies t WHERE t.lane = $1 AND t.status IN ($2, $3) GROUP BY t.scope \
-                    HAVING sum(t.n) > 0 AND EXISTS (SELECT 1 FROM email_queue q WHERE q.lane = $1 AND q.scope = t.scope \
-                    AND q.due_at <= $4) ORDER BY t.scope";
+                    HAVING sum(t.n) > 0 AND (SELECT q.due_at FROM email_queue q WHERE q.lane = $1 AND q.scope = t.scope \
+                    AND q.due_at IS NOT NULL ORDER BY q.due_at LIMIT 1) <= $4 ORDER BY t.scope";
         let values = [
             Value::from(self.lane.to_value()),
             Value::from(Status::Scheduled.to_value()),

@@ -8,7 +8,7 @@ mod join;
 mod posting;
 mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod transition;
 pub mod usual;
 

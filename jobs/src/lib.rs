@@ -2,10 +2,11 @@
 //!
 //! `accept` takes it in, `feed` rings for it when it is due, `lane` carries the bell, `send` claims, hands over and settles;
 //! `event` reads what Mailgun reports and `record` keeps it, with what follows from it; `resolve` asks Mailgun's `log` for
-//! emails in doubt and `reconcile` for events that no webhook brought; `ledger` alone changes where an email stands. `hold` and
+//! emails in doubt and `reconcile` for events that no webhook brought; `sync` keeps Mailgun's own suppressions and ours
+//! alike; `ledger` alone changes where an email stands. `hold` and
 //! `breaker` make it wait, `control` and `bulk` act on request, `campaign` makes emails of recipients, `render` says what each
-//! of them reads; `retention` forgets what has had its time, `erase` whoever asks for it, `keyring` rotates keys, and
-//! `engine` starts and stops it all.
+//! of them reads, `restored` holds what a backup brought back; `retention` forgets what has had its time, `erase` whoever asks for
+//! it, `keyring` rotates keys, and `engine` starts and stops it all.
 
 #![expect(missing_docs, reason = "a field's name says it; where it does not, it has a comment")]
 
@@ -43,6 +44,7 @@ pub mod reconcile;
 pub mod record;
 pub mod render;
 pub mod resolve;
+pub mod restored;
 pub mod retention;
 pub mod rows;
 pub mod scope;
@@ -50,6 +52,7 @@ pub mod send;
 pub mod stats;
 pub mod store;
 pub mod suppress;
+pub mod sync;
 pub mod template;
 pub mod timeline;
 pub mod timing;

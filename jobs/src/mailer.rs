@@ -9,7 +9,7 @@ mod form;
 mod lease;
 mod mailgun;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 pub use lease::Lease;
+pub(crate) use mailgun::read_answer;
 pub use mailgun::{Mailgun, MailgunError, PostLimits};
 
 /// Whoever takes an email.

@@ -7,4 +7,6 @@ mod read;
 
 pub use counts::{Counts, hour};
 pub use figures::{Figures, Point};
-pub use read::{Granularity, MOST_POINTS, Over, Range, history, of, of_campaign, of_campaigns};
+pub use read::{
+    Granularity, MOST_POINTS, Over, Range, history, of, of_asked, of_campaign, of_campaigns, of_campaigns_asked,
+};

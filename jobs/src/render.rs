@@ -6,6 +6,7 @@
 
 mod kept;
 mod link;
+mod names;
 pub mod placeholder;
 #[cfg(test)]
 mod tests;
@@ -148,6 +149,21 @@ impl Template {
             flaws.push(Flaw { part: Part::Html, line, why });
         }
         if flaws.is_empty() { Ok(Self { environment, source, placeheld: OnceLock::new() }) } else { Err(flaws) }
+    }
+
+    /// Everything to mend before it is stored: what [`Template::compile`] refuses, and filters, tests and functions that there
+    /// are none of, though the part they stand in might never be reached.
+    pub fn flaws(source: Said) -> Vec<Flaw> {
+        let template = match Self::compile(source) {
+            Ok(template) => template,
+            Err(flaws) => return flaws,
+        };
+        let parts = template.source.parts().enumerate();
+        let unknown = parts.flat_map(|(i, (part, _))| {
+            let unknown = names::unknown(&template.environment, &name(i, &part));
+            unknown.into_iter().map(move |(line, why)| Flaw { part: part.clone(), line, why })
+        });
+        unknown.collect()
     }
 
     /// The variables it uses, by their full names and in their order; not those of `recipient`.

@@ -146,9 +146,7 @@ impl Draft {
             }
         }
         let head = Head { subject: self.subject, ..Head::default() };
-        for flaw in
-            Template::compile(Said::of(&head, self.html.as_deref(), self.text.as_deref())).err().unwrap_or_default()
-        {
+        for flaw in Template::flaws(Said::of(&head, self.html.as_deref(), self.text.as_deref())) {
             let field = match flaw.part {
                 Part::Subject => "subject",
                 Part::Html => "html",

@@ -37,6 +37,12 @@ pub struct Timing {
     pub reconcile: Duration,
     /// How long a webhook may take before its event counts as one that no webhook brought.
     pub grace: Duration,
+    /// How often Mailgun's own suppression lists are read as a whole: they do not say what changed.
+    pub sync: Duration,
+    /// How long after a failure such a list is asked or told again; twice as long after each further one …
+    pub sync_retry: Duration,
+    /// … up to this.
+    pub sync_retry_most: Duration,
     /// How often expired leases, deadlines and resends are looked for.
     pub watch: Duration,
     /// How often campaigns are looked for whose recipients are to become emails.
@@ -66,6 +72,9 @@ impl Default for Timing {
             trust: Duration::from_secs(1_800),
             reconcile: Duration::from_secs(300),
             grace: Duration::from_secs(120),
+            sync: Duration::from_secs(6 * 3_600),
+            sync_retry: Duration::from_secs(10),
+            sync_retry_most: Duration::from_secs(3_600),
             watch: Duration::from_secs(1),
             expand: Duration::from_secs(1),
             align: Duration::from_secs(30),
@@ -95,6 +104,9 @@ impl Timing {
             trust: whole.trust / n,
             reconcile: whole.reconcile / n,
             grace: whole.grace / n,
+            sync: whole.sync / n,
+            sync_retry: whole.sync_retry / n,
+            sync_retry_most: whole.sync_retry_most / n,
             watch: whole.watch / n,
             expand: whole.expand / n,
             align: whole.align / n,

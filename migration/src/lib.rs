@@ -21,6 +21,7 @@ mod m20261124_000012_campaigns;
 mod m20261124_000013_reconcile;
 mod m20261124_000014_batches;
 mod m20261124_000015_plans;
+mod m20261124_000017_provider_lists;
 mod m20261124_000018_keeping;
 mod m20261124_000019_erasure;
 
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000013_reconcile::Migration),
             Box::new(m20261124_000014_batches::Migration),
             Box::new(m20261124_000015_plans::Migration),
+            Box::new(m20261124_000017_provider_lists::Migration),
             Box::new(m20261124_000018_keeping::Migration),
             Box::new(m20261124_000019_erasure::Migration),
         ]

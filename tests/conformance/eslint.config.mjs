@@ -5,7 +5,7 @@ import graphql from "@graphql-eslint/eslint-plugin";
 const VALUES = [
   "Attachment", "Attempt", "Breaker", "EmailContent", "EmailHeader", "Engagement", "FailureGroup", "Hold", "LaneStats",
   "Ledger", "Metrics", "MetricsPoint", "Pause", "QueueStats", "Reconciliation", "RenderedContent", "Retention", "RetentionRule",
-  "SuppressionFact", "SuppressionState", "SuppressionStats", "TimelineEntry", "UserError", "Viewer",
+  "SuppressionFact", "SuppressionState", "SuppressionStats", "SuppressionSync", "TimelineEntry", "UserError", "Viewer",
 ];
 
 export default [

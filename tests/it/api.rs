@@ -1,7 +1,9 @@
 //! The program as its users meet it: started as a process, asked over HTTP.
 
+mod account;
 mod campaigns;
 mod control;
+mod documents;
 mod entries;
 mod events;
 mod http;
@@ -13,6 +15,8 @@ mod scopes;
 mod send;
 mod start;
 mod suppressions;
+mod sync;
+mod templates;
 mod ws;
 
 use serde_json::{Value, json};
@@ -65,10 +69,19 @@ impl Served {
     }
 
     async fn tell_the_sandbox(&self, what: &str, settings: Value) {
-        let line = self.process.await_line("  sandbox   http://", SOON).await;
-        let sandbox = line.split_whitespace().nth(1).unwrap();
-        let put = http().put(format!("{sandbox}/_sandbox/{what}")).basic_auth("api", Some("sandbox"));
+        let put = http().put(self.sandbox(what).await).basic_auth("api", Some("sandbox"));
         put.json(&settings).send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// What the sandbox says of what it received (docs/sandbox.md).
+    pub async fn ask_the_sandbox(&self, what: &str) -> Value {
+        let get = http().get(self.sandbox(what).await).basic_auth("api", Some("sandbox"));
+        get.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
+    }
+
+    async fn sandbox(&self, what: &str) -> String {
+        let line = self.process.await_line("  sandbox   http://", SOON).await;
+        format!("{}/_sandbox/{what}", line.split_whitespace().nth(1).unwrap())
     }
 
     /// Runs another command of the program on the same database, and answers what it printed.

@@ -1,11 +1,13 @@
 //! Our processes, on real servers, amid a thousand emails: killed, stopped, ended and started again, with what they stand on
 //! taken away under them. Whatever happens, no email is lost, none is doubled, and the numbers add up.
 
+mod batched;
 mod bereft;
 mod clocks;
 mod ended;
 mod killed;
 mod launched;
+mod restored;
 mod size;
 mod stopped;
 mod together;
@@ -135,11 +137,12 @@ impl World {
         assert!(self.mailgun.accepted() < 1_000, "not all were sent yet");
     }
 
-    /// A way into the database beside the processes.
+    /// A way into the database beside the processes, as they have it.
     async fn context(&self) -> Arc<Context> {
         let store = Store::connect(&self.database.url).await.unwrap();
-        let (keyring, stop) = (Keyring::generate(), CancellationToken::new());
-        Context::new(store, Clock::system(), Timing::default(), Settings::default(), keyring, 0.0, stop)
+        let settings = Settings { domains: vec!["mg.example.com".into()], sandbox: false, ..Settings::default() };
+        let keyring = Keyring::parse(self.keyring.expose_secret()).unwrap();
+        Context::new(store, Clock::system(), Timing::default(), settings, keyring, 0.0, CancellationToken::new())
     }
 
     /// Waits until no email waits or is under way any more, and answers where each stands.

@@ -2,6 +2,7 @@
 
 mod leads;
 mod list;
+mod sync;
 mod waiting;
 
 use chrono::TimeDelta;

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use entity::sealed::DataKey;
-use entity::{Priority, Status, campaign, content, recipient};
+use entity::{Status, content};
 use jobs::accept::{Answer, Draft, TemplateContent};
+use jobs::campaign::recipients::NewRecipient;
+use jobs::campaign::{self, Content};
 use jobs::filter::Order;
 use jobs::find::Page;
 use jobs::template::{self, Refusal};
@@ -14,6 +15,8 @@ use tests::app::{App, Plan, accepted, letter};
 use tests::database::Backend;
 use tests::patience::SOON;
 use uuid::Uuid;
+
+use crate::campaigns::{added, emails, expanded};
 
 on_both! {
     a_template_is_written_anew_under_its_id_and_gives_its_old_content_up
@@ -119,70 +122,32 @@ async fn an_email_is_rendered_from_a_template_when_it_is_accepted(backend: Backe
     let answer = app.take(vec![keyed("https://a.example")]).await.remove(0);
     assert!(matches!(answer, Answer::Known(id) if id == first), "{answer:?}");
     assert!(matches!(app.take(vec![keyed("https://b.example")]).await.remove(0), Answer::Conflict));
+    // Also where it would be refused now; a key that was never used is refused.
+    template::update(&app.ctx, id, draft("Offer", "<p>{{ somebody }}")).await.unwrap().unwrap();
+    let new = Draft { idempotency_key: Some("new".into()), ..keyed("https://a.example") };
+    let other = keyed("https://b.example");
+    let answers = app.take(vec![other, keyed("https://a.example"), new]).await;
+    assert!(
+        matches!(answers[..], [Answer::Refused(_), Answer::Known(known), Answer::Refused(_)] if known == first),
+        "{answers:?}"
+    );
 }
 
-/// A launched campaign, as its core would leave it: emails that share a content to render, and recipients with variables.
-async fn launch(app: &App, html: &str, people: &[(&str, Option<Json>)]) -> HashMap<String, Uuid> {
-    let (ctx, now) = (&app.ctx, app.ctx.clock.now());
-    let id = ctx.clock.id();
-    let drafts = people.iter().map(|(to, _)| Draft {
-        campaign: Some(id),
-        transactional: true,
-        subject: "Hi {{ first_name }}".into(),
-        text: None,
-        html: Some(html.into()),
-        send_at: Some(now + chrono::TimeDelta::hours(1)),
-        ..letter(to)
+/// A launched campaign that says this to these people; answers their emails by address.
+async fn launched(app: &App, html: &str, people: &[(&str, Option<Json>)]) -> HashMap<String, Uuid> {
+    let ctx = &app.ctx;
+    let content = Content::Inline { subject: "Hi {{ first_name }}".into(), html: Some(html.into()), text: None };
+    let draft = campaign::Draft { name: "Spring".into(), content: Some(content), ..campaign::Draft::default() };
+    let id = campaign::create(ctx, draft).await.unwrap().unwrap().row.id;
+    let recipients = people.iter().map(|(address, variables)| NewRecipient {
+        address: (*address).to_owned(),
+        variables: variables.clone(),
+        ..NewRecipient::default()
     });
-    let emails: Vec<_> = app.take(drafts.collect()).await.into_iter().map(accepted).collect();
-    let (key, wrapped) = DataKey::generate(&ctx.keyring, campaign::TABLE, id);
-    let row = campaign::Model {
-        id,
-        name: "Spring".into(),
-        scope: emails[0].scope,
-        lane: Priority::Normal,
-        sender: emails[0].sender.clone(),
-        reply_to: None,
-        template_id: None,
-        content_id: emails[0].content_id,
-        key_id: wrapped.key_id,
-        wrapped_key: wrapped.wrapped,
-        on_unconfirmed: emails[0].on_unconfirmed,
-        transactional: true,
-        test_mode: false,
-        sandbox: false,
-        batch: false,
-        deliver_by: None,
-        send_at: Some(now),
-        expand_at: None,
-        launched_at: Some(now),
-        cancelled_at: None,
-        created_at: now,
-        updated_at: now,
-    };
-    let write = ctx.store.write();
-    campaign::Entity::insert(campaign::ActiveModel::from(row)).exec_without_returning(write).await.unwrap();
-    for ((_, variables), email) in people.iter().zip(&emails) {
-        let recipient = ctx.clock.id();
-        let seal = |json: &Json| key.seal(recipient::TABLE, recipient, "variables", json.to_string().as_bytes());
-        let row = recipient::Model {
-            campaign_id: id,
-            address_key: email.recipient_key.clone(),
-            id: recipient,
-            recipient: email.recipient.clone(),
-            lead_id: None,
-            variables: variables.as_ref().map(seal),
-            email_id: Some(email.id),
-            created_at: now,
-        };
-        recipient::Entity::insert(recipient::ActiveModel::from(row)).exec_without_returning(write).await.unwrap();
-    }
-    app.sql("UPDATE email_contents SET template = true").await;
-    let ids = emails.iter().map(|email| email.id);
-    for id in ids.clone() {
-        app.apply(id, jobs::ledger::Cause::Reschedule { send_at: app.ctx.clock.now() }).await.unwrap();
-    }
-    emails.iter().map(|email| (email.recipient_key.clone(), email.id)).collect()
+    added(ctx, id, recipients.collect()).await;
+    campaign::launch(ctx, id, None).await.unwrap().unwrap();
+    expanded(ctx, id).await;
+    emails(ctx, id).await.into_iter().map(|email| (email.recipient_key, email.id)).collect()
 }
 
 async fn a_campaigns_email_is_rendered_for_its_recipient_and_a_missing_variable_fails_it_alone(backend: Backend) {
@@ -194,7 +159,7 @@ async fn a_campaigns_email_is_rendered_for_its_recipient_and_a_missing_variable_
         ("eve@example.org", Some(json!({ "first_name": "Eve", "order": {} }))),
         ("joe@example.org", None),
     ];
-    let ids = launch(&app, html, &people).await;
+    let ids = launched(&app, html, &people).await;
     app.await_all(&[ids["ann@example.org"], ids["bob@example.org"]], Status::Sent, SOON).await;
     let failed = |to: &str| app.await_status(ids[to], Status::Failed);
     let why = (failed("eve@example.org").await.last_error, failed("joe@example.org").await.last_error);

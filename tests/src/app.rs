@@ -12,6 +12,7 @@ use jobs::lane::RedisSettings;
 use jobs::ledger::{self, Cause, Move, Moved, Refusal, Shard};
 use jobs::log::MailgunLog;
 use jobs::mailer::{Mailgun, PostLimits};
+use jobs::sync::MailgunLists;
 use jobs::{Context, Engine, Settings, Store, Timing};
 use sea_orm::EntityTrait;
 use secrecy::{ExposeSecret, SecretString};
@@ -168,6 +169,8 @@ impl App {
             Mailgun::new(&settings.api_base, &SecretString::from("key-test"), limits).expect("the mailer is made");
         let log =
             MailgunLog::new(&settings.api_base, &SecretString::from("key-test"), limits).expect("its log is reached");
+        let lists = MailgunLists::new(&settings.api_base, &SecretString::from("key-test"), limits, Clock::system())
+            .expect("its lists are reached");
         let keyring = Keyring::parse(keys.expose_secret()).expect("a generated keyring is read back");
         let stop = CancellationToken::new();
         let ctx = Context::new(store, Clock::system(), timing, settings, keyring, entity::clock::chance(), stop);
@@ -178,7 +181,7 @@ impl App {
             db: 0,
             prefix: "test".into(),
         });
-        let engine = Engine::start(ctx.clone(), Arc::new(mailer), Arc::new(log), redis, plan.workers)
+        let engine = Engine::start(ctx.clone(), Arc::new(mailer), Arc::new(log), Arc::new(lists), redis, plan.workers)
             .await
             .expect("the engine starts");
         Self { ctx, engine, mailgun, database, keys, plan }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
+use sea_orm::ConnectionTrait as _;
+
 use crate::child::{Child, Scratch, Signal, free_port};
 use crate::lock;
 use crate::patience::{SOON, until_true};
@@ -47,6 +49,56 @@ impl Database {
         let dir = Scratch::new("sqlite");
         let url = format!("sqlite://{}?mode=rwc", dir.path().join("mailmind.db").display());
         Self { url, backend: Backend::Sqlite, _removed_when_dropped: Box::new(dir) }
+    }
+}
+
+/// A backup, made as docs/deploying.md says.
+pub struct Backup {
+    file: PathBuf,
+    backend: Backend,
+    _removed_when_dropped: Scratch,
+}
+
+impl Database {
+    /// Backs it up, while others may work on it: `pg_dump`, or SQLite's `VACUUM INTO`.
+    pub async fn back_up(&self) -> Backup {
+        let dir = Scratch::new("backup");
+        let file = dir.path().join("mailmind");
+        match self.backend {
+            Backend::Sqlite => {
+                let open = sea_orm::Database::connect(&self.url).await.expect("the database opens");
+                let vacuum = format!("VACUUM INTO '{}'", file.display());
+                open.execute_unprepared(&vacuum).await.expect("SQLite backs up");
+            }
+            Backend::Postgres => {
+                let mut dump = Command::new(programs().join("pg_dump"));
+                dump.args(["--format=custom", "--file"]).arg(&file).arg(&self.url);
+                tokio::task::spawn_blocking(move || run(&mut dump)).await.expect("no panic");
+            }
+        }
+        Backup { file, backend: self.backend, _removed_when_dropped: dir }
+    }
+}
+
+impl Backup {
+    /// A new database with what is in it.
+    pub async fn restore(&self) -> Database {
+        let database = match self.backend {
+            Backend::Sqlite => Database::sqlite(),
+            Backend::Postgres => Backend::Postgres.database().await,
+        };
+        match self.backend {
+            Backend::Sqlite => {
+                let path = database.url.trim_start_matches("sqlite://").trim_end_matches("?mode=rwc");
+                std::fs::copy(&self.file, path).expect("the backup is copied");
+            }
+            Backend::Postgres => {
+                let mut restore = Command::new(programs().join("pg_restore"));
+                restore.args(["--no-owner", "--exit-on-error", "--dbname", &database.url]).arg(&self.file);
+                tokio::task::spawn_blocking(move || run(&mut restore)).await.expect("no panic");
+            }
+        }
+        database
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod batch;
 mod form;
+mod lists;
 mod log;
 mod script;
 mod state;
@@ -21,12 +22,14 @@ use crate::child::free_port;
 use crate::lock;
 
 pub use form::{Field, Form};
+pub use lists::{Call, Told};
 pub use log::{Api, Asked, Tells};
 pub use script::Reply;
 pub use state::{Accepted, State};
 pub use wire::Post;
 
 use script::{Answer, Ending, Script};
+use state::Ids;
 use wire::{Connection, Request};
 
 /// What the fake remembers of a message it accepted.
@@ -51,6 +54,7 @@ struct Shared {
     script: Mutex<Arc<Script>>,
     state: Mutex<State>,
     log: Mutex<log::Book>,
+    lists: Mutex<lists::Lists>,
     clock: Clock,
     port: u16,
     changed: Notify,
@@ -76,6 +80,7 @@ impl FakeMailgun {
             script: Mutex::new(Arc::new(|_: &Post| Reply::Ok)),
             state: Mutex::default(),
             log: Mutex::default(),
+            lists: Mutex::default(),
             clock: Clock::system(),
             port,
             changed: Notify::new(),
@@ -118,6 +123,26 @@ impl FakeMailgun {
     /// The pages of the log that somebody asked for.
     pub fn log_asked(&self) -> Vec<Asked> {
         lock(&self.shared.log).asked.clone()
+    }
+
+    /// From now on what is asked of its suppression lists is answered with this status where the script names one.
+    pub fn answer_lists(&self, script: impl Fn(&Call) -> Option<Told> + Send + Sync + 'static) {
+        lock(&self.shared.lists).script = Some(Arc::new(script));
+    }
+
+    /// Puts an entry, as Mailgun tells it, on the list of a domain: `bounces`, `complaints` or `unsubscribes`.
+    pub fn list(&self, domain: &str, list: &str, entry: serde_json::Value) {
+        lock(&self.shared.lists).put(domain, list, entry);
+    }
+
+    /// The entries of a list, by their addresses.
+    pub fn listed(&self, domain: &str, list: &str) -> Vec<serde_json::Value> {
+        lock(&self.shared.lists).of(domain, list)
+    }
+
+    /// What was asked of its suppression lists.
+    pub fn lists_asked(&self) -> Vec<Call> {
+        lock(&self.shared.lists).asked.clone()
     }
 
     /// Closes the port: whoever connects is refused. Idle connections are closed; a message under way is still answered.
@@ -257,6 +282,13 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>, mut closing: watch::Re
                 let (status, body) = tell(&asked, &shared);
                 connection.respond(status, &[], body.as_bytes()).await
             }
+            Request::List(call) => {
+                let base = format!("http://127.0.0.1:{}", shared.port);
+                let Told { status, retry_after, body } = lists::answer(&shared.lists, call, &base);
+                let wait: Vec<_> =
+                    retry_after.map(|seconds| ("retry-after", seconds.to_string())).into_iter().collect();
+                connection.respond(status, &wait, body.as_bytes()).await
+            }
             Request::Other(status, text) => connection.respond(status, &[], text.as_bytes()).await,
         };
         if !matches!(ending, Ok(Ending::Open)) || closing.has_changed().is_err() {
@@ -294,10 +326,11 @@ async fn answer(connection: &mut Connection, post: Post, shared: &Shared) -> std
         tokio::time::sleep(delay).await;
         reply = *then;
     }
-    let message_id = reply.message_id(&post);
+    let (message_id, keeps_own) = (reply.message_id(&post), reply.keeps_own_ids());
     let (accepts, answer) = reply.plan(&message_id);
     if accepts {
-        lock(&shared.state).accept(post, message_id, shared.clock.now(), shared.memory);
+        let ids = Ids { answered: message_id, keeps_own };
+        lock(&shared.state).accept(post, ids, shared.clock.now(), shared.memory);
         shared.changed.notify_waiters();
     }
     match answer {

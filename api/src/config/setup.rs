@@ -129,6 +129,7 @@ impl Config {
             retention: self.periods()?,
             policies: [self.unconfirmed_high, self.unconfirmed_normal, self.unconfirmed_low],
             most_tags: usize::from(self.mailgun_max_tags),
+            suppression_sync: self.suppression_sync,
         })
     }
 

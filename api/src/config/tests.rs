@@ -46,6 +46,7 @@ fn nothing_configured_is_an_embedded_sandbox() {
     assert_eq!(settings.retry_base, Duration::from_millis(200));
     assert_eq!((settings.max_age, settings.retention), (TimeDelta::days(3), jobs::retention::Periods::default()));
     assert_eq!(settings.policies, [Policy::Resend, Policy::Verify, Policy::Verify]);
+    assert_eq!(settings.suppression_sync, jobs::sync::Direction::Both);
     assert!(settings.sandbox);
 }
 
@@ -115,6 +116,7 @@ fn nonsense_is_refused_with_the_variables_name() {
         (&["--email-max-age=ä"], "EMAIL_MAX_AGE"),
         (&["--unconfirmed-high=MAYBE"], "UNCONFIRMED_HIGH"),
         (&["--mailgun-max-tags=-1"], "MAILGUN_MAX_TAGS"),
+        (&["--suppression-sync=push"], "SUPPRESSION_SYNC"),
         (&["--log-format=xml"], "LOG_FORMAT"),
         (&["--timing-divisor=0"], "TIMING_DIVISOR"),
         (&["--redis-port=70000"], "REDIS_PORT"),

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use entity::{EmailAddress, Policy};
+use jobs::sync::Direction;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -51,6 +52,16 @@ pub fn policy(text: &str) -> Result<Policy, String> {
         "RESEND" => Ok(Policy::Resend),
         "HOLD" => Ok(Policy::Hold),
         _ => Err("must be VERIFY, RESEND or HOLD".to_owned()),
+    }
+}
+
+/// Which way suppressions go, in any case.
+pub fn direction(text: &str) -> Result<Direction, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "off" => Ok(Direction::Off),
+        "pull" => Ok(Direction::Pull),
+        "both" => Ok(Direction::Both),
+        _ => Err("must be off, pull or both".to_owned()),
     }
 }
 

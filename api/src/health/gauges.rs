@@ -6,6 +6,7 @@ use jobs::hold::Holds;
 use jobs::lane::Carrier;
 use jobs::stats::{self, QueueStats};
 use jobs::store::rows;
+use jobs::sync::mark::{self, Standing};
 use metrics::gauge;
 
 use crate::app::App;
@@ -18,8 +19,9 @@ pub async fn read(app: &App) -> jobs::Result<()> {
     own(app).await;
     let asked = ask(app).await;
     gauge!("mailmind_database_up").set(flag(asked.is_ok()));
-    let (queue, holds, counts) = asked?;
+    let (queue, holds, counts, syncs) = asked?;
     waits(app, &queue, &holds);
+    alike(&syncs);
     for (lane, status, n) in counts {
         gauge!("mailmind_emails", "lane" => lane.name(), "status" => status).set(n as f64);
     }
@@ -28,9 +30,23 @@ pub async fn read(app: &App) -> jobs::Result<()> {
 
 type Counts = Vec<(Priority, String, i64)>;
 
-async fn ask(app: &App) -> jobs::Result<(QueueStats, Holds, Counts)> {
+async fn ask(app: &App) -> jobs::Result<(QueueStats, Holds, Counts, Vec<Standing>)> {
     let holds = Holds::load(app.ctx.store.read(), app.ctx.clock.now()).await?;
-    Ok((stats::queue(&app.ctx).await?, holds, stand(app).await?))
+    Ok((stats::queue(&app.ctx).await?, holds, stand(app).await?, mark::standings(&app.ctx).await?))
+}
+
+/// How Mailgun's own lists are kept like ours.
+fn alike(syncs: &[Standing]) {
+    for Standing { mark, pushes, lifts, failing } in syncs {
+        let gauge = |name: &'static str| gauge!(name, "domain" => mark.domain.clone(), "list" => mark.list.name());
+        gauge("mailmind_suppression_sync_failing").set(flag(mark.failing_since.is_some()));
+        gauge("mailmind_suppression_sync_stuck").set(*failing as f64);
+        gauge("mailmind_suppression_sync_pending_entries").set(*pushes as f64);
+        gauge("mailmind_suppression_sync_pending_lifts").set(*lifts as f64);
+        if let Some(at) = mark.finished_at {
+            gauge("mailmind_suppression_sync_finished_timestamp_seconds").set(at.timestamp() as f64);
+        }
+    }
 }
 
 /// What this process knows of itself.
@@ -39,6 +55,7 @@ async fn own(app: &App) {
     let carried = |carrier| flag(lanes.as_ref().is_some_and(|health| health.carrier == carrier));
     gauge!("mailmind_lanes", "carrier" => "in_process").set(carried(Carrier::InProcess));
     gauge!("mailmind_lanes", "carrier" => "redis").set(carried(Carrier::Redis));
+    gauge!("mailmind_redis_configured").set(flag(app.redis));
     gauge!("mailmind_redis_up").set(flag(app.redis && lanes.as_ref().is_some_and(|health| !health.degraded)));
     gauge!("mailmind_slots").set(if app.works { app.ctx.settings.slots as f64 } else { 0.0 });
     let busy = lanes.and_then(|health| health.busy).unwrap_or_default();

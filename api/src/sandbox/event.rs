@@ -16,7 +16,6 @@ use self::reading::{clicked, read};
 use self::status::Status;
 use super::fate::{Event, Failure, Reader, Step};
 use super::store::Accepted;
-use super::submission::is_message_id;
 
 /// Beyond it Mailgun says of the variables only that it could not load them.
 const MOST_VARIABLES: usize = 4_096;
@@ -77,14 +76,8 @@ impl Occurrence {
     }
 
     /// The Message-Id without its angle brackets, as events carry it.
-    ///
-    /// Each of a batch has the one that its `h:Message-Id` makes for it, and without one all have the batch's.
     pub(super) fn message_id(&self) -> String {
-        let own = self.message.recipient_variables.as_ref().and_then(|_| {
-            let (_, given) = self.message.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("message-id"))?;
-            given.iter().map(|id| self.filled_in(id)).find(|id| is_message_id(id))
-        });
-        own.as_deref().unwrap_or(&self.message.message_id).trim_matches(['<', '>']).to_owned()
+        self.message.message_id_of(self.recipient()).trim_matches(['<', '>']).to_owned()
     }
 
     /// 22 characters, the same whenever it is asked for.
@@ -182,26 +175,8 @@ impl Occurrence {
         variables.iter().map(|(name, value)| (name.clone(), Value::from(self.filled_in(value)))).collect()
     }
 
-    /// A text with `%recipient.name%` replaced by what the sender gave for this recipient.
     fn filled_in(&self, text: &str) -> String {
-        let given = self.message.recipient_variables.as_ref().and_then(|all| all.get(self.recipient()));
-        let Some(Value::Object(given)) = given else { return text.to_owned() };
-        const MARK: &str = "%recipient.";
-        let (mut filled, mut rest) = (String::with_capacity(text.len()), text);
-        while let Some((before, from)) = rest.split_once(MARK) {
-            filled += before;
-            match from.split_once('%').and_then(|(name, behind)| Some((given.get(name)?, behind))) {
-                Some((value, behind)) => {
-                    filled += &value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    rest = behind;
-                }
-                None => {
-                    filled += MARK;
-                    rest = from;
-                }
-            }
-        }
-        filled + rest
+        self.message.said_to(self.recipient(), text)
     }
 
     fn flags(&self) -> Value {

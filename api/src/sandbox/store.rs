@@ -35,7 +35,7 @@ pub(super) struct Stats {
     /// Requests that are being answered, or hang. What is in none of these three, its client left.
     under_way: u64,
     accepted: u64,
-    /// Accepted although a message with the same `v:email-id` had been.
+    /// Accepted although a message with the same `v:email-id` had been; in a batch each recipient's counts.
     duplicates: u64,
     /// How many of the accepted are still remembered, and how many with their bodies.
     kept: usize,
@@ -135,10 +135,8 @@ impl Store {
         received.last_number += 1;
         received.accepted += 1;
         record.number = received.last_number;
-        if let Some(id) = record.variables.get(EMAIL_ID)
-            && !received.seen.insert(id)
-        {
-            received.duplicates += 1;
+        for id in record.email_ids() {
+            received.duplicates += u64::from(!received.seen.insert(&id));
         }
         let record = Arc::new(record);
         received.records.push(record.clone(), bytes);
@@ -201,10 +199,15 @@ impl Store {
 }
 
 impl Wanted {
+    /// Of a batch, any of its mails will do.
     fn includes(&self, record: &Accepted) -> bool {
         let bare = |id: &str| id.trim_matches(['<', '>']).to_owned();
-        self.email_id.as_ref().is_none_or(|id| record.variables.get(EMAIL_ID) == Some(id))
-            && self.message_id.as_ref().is_none_or(|id| bare(&record.message_id) == bare(id))
+        let has = |id: &String| {
+            let mut own = record.recipients().map(|recipient| record.message_id_of(recipient));
+            bare(&record.message_id) == bare(id) || own.any(|own| bare(&own) == bare(id))
+        };
+        self.email_id.as_ref().is_none_or(|id| record.email_ids().contains(id))
+            && self.message_id.as_ref().is_none_or(has)
     }
 }
 

@@ -56,6 +56,7 @@ where
         .data(loader(suppression::Entries(ctx.clone())))
         .data(loader(suppression::Blocking(ctx.clone())))
         .data(loader(suppression::Following(ctx.clone())))
+        .data(loader(suppression::Lifts(ctx.clone())))
         .data(loader(lead::Leads(ctx.clone())))
         .data(loader(template::Templates(ctx.clone())))
         .data(loader(campaign::Campaigns(ctx.clone())))

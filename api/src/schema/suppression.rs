@@ -3,6 +3,7 @@
 mod control;
 mod input;
 mod list;
+mod sync;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,10 +11,12 @@ use std::sync::Arc;
 use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use entity::provider_order::Lift;
 use entity::suppression::{BounceType, Model, Reason, Scope, Source};
 use entity::suppression_fact;
 use jobs::Context;
 use jobs::suppress::state::{self, State};
+use jobs::sync::rule::list_of;
 use uuid::Uuid;
 
 use super::asked::Asked;
@@ -24,6 +27,7 @@ use super::mask::Words;
 use super::node::Kind;
 pub use control::SuppressionMutations;
 pub use list::SuppressionQueries;
+pub use sync::{Lifts, SyncMutations, SyncQueries};
 
 /// An entry of the suppression list: while it is active, nothing is sent to its target.
 #[derive(Clone, Debug)]
@@ -42,6 +46,14 @@ impl Suppression {
         let Some(id) = self.row.event_id else { return Ok(None) };
         let events = ctx.data_opt::<DataLoader<Events>>().ok_or(Fault::Unattended)?;
         Ok(events.load_one(id).await?.map(DeliveryEvent::from))
+    }
+
+    async fn lift(&self, ctx: &async_graphql::Context<'_>) -> Result<Option<Lift>, Fault> {
+        if self.row.lifted_at.is_none() {
+            return Ok(None);
+        }
+        let lifts = ctx.data_opt::<DataLoader<Lifts>>().ok_or(Fault::Unattended)?;
+        lifts.load_one((self.row.target.clone(), list_of(self.row.reason), self.row.sandbox)).await
     }
 }
 
@@ -106,6 +118,13 @@ impl Suppression {
     /// When it was lifted; null while it is not.
     async fn lifted_at(&self) -> Option<DateTime<Utc>> {
         self.row.lifted_at
+    }
+
+    /// Whether Mailgun's own lists have followed the lift: until then Mailgun keeps email to the address back. Null while it is not
+    /// lifted, for a domain, of which Mailgun has no list, where nothing is told to Mailgun, and where its list holds the address
+    /// for another reason.
+    async fn provider_lift(&self, ctx: &async_graphql::Context<'_>) -> Option<Result<Lift, Fault>> {
+        self.lift(ctx).await.transpose()
     }
 
     /// The event it follows from, the latest where there are several; null when somebody entered it by hand, and when the event was

@@ -304,7 +304,7 @@ export type Priority =
 
 /** A recipient of a campaign. */
 export type RecipientInput = {
-  /** The address. One that the campaign has already is not added again. */
+  /** The address. One that the campaign has already is not added again, not even when its email was cleaned since. */
   address: string;
   /** The lead it belongs to. Without it, the one that has the address, or a new one. */
   leadId?: string | number | null | undefined;

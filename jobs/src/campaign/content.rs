@@ -7,7 +7,6 @@ use crate::render::{Part, Said, Template};
 /// What can't be compiled, each with the way to its field.
 pub(super) fn complaints(parts: &Parts) -> Vec<Complaint> {
     let said = Said::of(&parts.head, parts.html.as_deref(), parts.text.as_deref());
-    let flaws = Template::compile(said).err().unwrap_or_default();
     let complaint = |flaw: crate::render::Flaw| {
         let inline = |field: &str| ["content", "inline", field].map(str::to_owned).to_vec();
         let path = match &flaw.part {
@@ -18,5 +17,5 @@ pub(super) fn complaints(parts: &Parts) -> Vec<Complaint> {
         };
         Complaint { path, message: flaw.to_string() }
     };
-    flaws.into_iter().map(complaint).collect()
+    Template::flaws(said).into_iter().map(complaint).collect()
 }

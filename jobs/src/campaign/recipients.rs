@@ -1,6 +1,7 @@
 //! Adding recipients: up to 10,000 in a call, in one transaction. An address stands once in a campaign, whoever names it again;
 //! the first name, lead and variables count.
 
+pub(crate) mod mark;
 #[cfg(test)]
 mod tests;
 
@@ -187,11 +188,13 @@ async fn store(
     let tx = ctx.store.begin().await?;
     let mut inserted = 0;
     for group in fresh.chunks(GROUP) {
-        let new = insert(&tx, ctx, group).await?;
+        let mut new = insert(&tx, ctx, group).await?;
+        let mailed = mailed(campaign, async || mark::withdraw(&tx, ctx, group).await).await?;
+        new.retain(|key| !mailed.contains(key));
         let others: Vec<&recipient::Model> = group.iter().filter(|r| !new.contains(&r.address_key)).collect();
         // Those that are there with our own ids are ours.
-        let known: HashSet<String> =
-            there(&tx, ctx, &others).await?.into_iter().filter(|(_, own)| !own).map(|(key, _)| key).collect();
+        let others = there(&tx, ctx, &others).await?.into_iter().filter(|(_, own)| !own);
+        let known: HashSet<String> = others.map(|(key, _)| key).chain(mailed).collect();
         inserted += new.len();
         given.count(ctx, &tx, campaign, group, &known).await?;
     }
@@ -217,6 +220,14 @@ async fn store(
     Ok(Ok(given))
 }
 
+/// Of whom there are marks, where there may be any: none before the launch.
+async fn mailed(
+    campaign: &campaign::Model,
+    ask: impl AsyncFnOnce() -> Result<HashSet<String>>,
+) -> Result<HashSet<String>> {
+    if campaign.launched_at.is_some() { ask().await } else { Ok(HashSet::new()) }
+}
+
 /// What [`store`] would come to.
 async fn would(
     ctx: &Context,
@@ -226,7 +237,9 @@ async fn would(
 ) -> Result<Added> {
     let db = ctx.store.by_key();
     for group in fresh.chunks(GROUP) {
-        let known = there(db, ctx, &group.iter().collect::<Vec<_>>()).await?.into_iter().map(|(key, _)| key).collect();
+        let mailed = mailed(campaign, async || mark::left(db, ctx, group).await).await?;
+        let there = there(db, ctx, &group.iter().collect::<Vec<_>>()).await?;
+        let known = there.into_iter().map(|(key, _)| key).chain(mailed).collect();
         given.count(ctx, db, campaign, group, &known).await?;
     }
     Ok(given)

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use entity::campaign::{Model, Status};
 use entity::campaign_metrics::Metric;
-use sea_orm::{ActiveEnum, ConnectionTrait, Value};
+use sea_orm::{ActiveEnum, ConnectionTrait, Statement, Value};
 use uuid::Uuid;
 
 use crate::Context;
@@ -14,7 +14,7 @@ use crate::find::models;
 use crate::hold::Holds;
 use crate::metric::hour;
 use crate::stats::Ledger;
-use crate::store::rows;
+use crate::store::{Store, rows};
 
 /// A campaign as it stands: computed when it is read.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,18 +65,31 @@ pub(super) async fn standing(ctx: &Context, campaigns: Vec<Model>) -> Result<Vec
     Ok(standing)
 }
 
+/// What [`ledgers`] asks: each status of these campaigns, and how many stand there.
+pub fn ledgers_asked(store: &Store, ids: impl IntoIterator<Item = Uuid>) -> Statement {
+    // The tallies' key begins with the lane.
+    let text = "SELECT s.campaign_id, t.status, CAST(sum(t.n) AS bigint) AS n FROM email_scopes s \
+                JOIN email_tallies t ON t.lane IN (0, 1, 2) AND t.scope = s.id \
+                WHERE s.campaign_id {ids} GROUP BY s.campaign_id, t.status";
+    store.sql_ids(text, [], ids)
+}
+
+/// What Mailgun accepted of these campaigns since an hour of the clock, by the hour.
+pub fn sent_asked(store: &Store, since: DateTime<Utc>, ids: impl IntoIterator<Item = Uuid>) -> Statement {
+    let text = "SELECT s.campaign_id, m.hour, CAST(sum(m.n) AS bigint) AS n FROM email_scopes s \
+                JOIN campaign_delivery_metrics m ON m.scope = s.id AND m.hour >= $1 AND m.metric = $2 \
+                WHERE s.campaign_id {ids} GROUP BY s.campaign_id, m.hour";
+    store.sql_ids(text, [Value::from(since), Value::from(Metric::Sent.to_value())], ids)
+}
+
 /// The ledgers of these campaigns, in one statement, so that each adds up. One that nothing was added to is missing.
 pub(super) async fn ledgers(
     db: &impl ConnectionTrait,
     ctx: &Context,
     ids: impl IntoIterator<Item = Uuid>,
 ) -> Result<HashMap<Uuid, Ledger>> {
-    // The tallies' key begins with the lane.
-    let text = "SELECT s.campaign_id, t.status, CAST(sum(t.n) AS bigint) AS n FROM email_scopes s \
-                JOIN email_tallies t ON t.lane IN (0, 1, 2) AND t.scope = s.id \
-                WHERE s.campaign_id {ids} GROUP BY s.campaign_id, t.status";
     let mut ledgers: HashMap<Uuid, Ledger> = HashMap::new();
-    for row in rows(db, ctx.store.sql_ids(text, [], ids)).await? {
+    for row in rows(db, ledgers_asked(&ctx.store, ids)).await? {
         let ledger = ledgers.entry(row.try_get("", "campaign_id")?).or_default();
         ledger.add(row.try_get("", "status")?, row.try_get("", "n")?);
     }
@@ -98,12 +111,9 @@ async fn estimate(ctx: &Context, campaigns: &mut [Campaign], now: DateTime<Utc>)
         return Ok(());
     }
     let this_hour = hour(now);
-    let text = "SELECT s.campaign_id, m.hour, CAST(sum(m.n) AS bigint) AS n FROM email_scopes s \
-                JOIN campaign_delivery_metrics m ON m.scope = s.id AND m.hour >= $1 AND m.metric = $2 \
-                WHERE s.campaign_id {ids} GROUP BY s.campaign_id, m.hour";
-    let values = [Value::from(this_hour - TimeDelta::hours(1)), Value::from(Metric::Sent.to_value())];
+    let asked = sent_asked(&ctx.store, this_hour - TimeDelta::hours(1), running);
     let mut sent: HashMap<Uuid, Sent> = HashMap::new();
-    for row in rows(ctx.store.read(), ctx.store.sql_ids(text, values, running)).await? {
+    for row in rows(ctx.store.read(), asked).await? {
         let sent = sent.entry(row.try_get("", "campaign_id")?).or_default();
         let (of, n): (DateTime<Utc>, i64) = (row.try_get("", "hour")?, row.try_get("", "n")?);
         if of < this_hour {

@@ -6,11 +6,12 @@ use uuid::Uuid;
 
 use super::{Erasure, GROUP};
 use crate::Context;
-use crate::clean;
+use crate::campaign::recipients::mark;
 use crate::control::repeat;
 use crate::error::Result;
 use crate::ledger::{self, Cause, Deltas, Effect, Move, Shard};
 use crate::retention;
+use crate::rows::Rows;
 use crate::store::{execute, rows};
 
 /// Cancels what waits, and asks what is under way to stop. Answers how many were cancelled.
@@ -65,8 +66,10 @@ async fn group(ctx: &Context, erasure: &Erasure) -> Result<u64> {
         return Ok(0);
     }
     let ids: Vec<Uuid> = had.iter().map(|had| had.email).collect();
-    clean::forget_recipients(&tx, ctx, ids.iter().copied()).await?;
     retention::give_up(&tx, ctx, &had).await?;
+    let text = "DELETE FROM campaign_recipients WHERE (campaign_id, address_key, email_id) IN \
+                (SELECT q.campaign_id, q.recipient_key, q.id FROM email_queue q WHERE q.id {ids} AND q.campaign_id IS NOT NULL)";
+    execute(&tx, ctx.store.sql_ids(text, [], ids.iter().copied())).await?;
     // Mailgun's words often name the address.
     let text = "UPDATE email_queue SET recipient = $1, recipient_key = $1, recipient_mark = NULL, lead_id = NULL, \
                 last_error = NULL WHERE id {ids}";
@@ -97,6 +100,23 @@ pub(super) async fn forget_pending(ctx: &Context, erasure: &Erasure) -> Result<u
         gone += repeat(|| forget_in(ctx, erasure, campaign)).await?;
     }
     Ok(gone)
+}
+
+/// Campaigns know whom they mailed by marks without a key, from which an address could be guessed: they go as well.
+pub(super) async fn forget_marks(ctx: &Context, erasure: &Erasure) -> Result<()> {
+    let found = rows(ctx.store.write(), ctx.store.sql("SELECT k.id FROM campaigns k", [])).await?;
+    let campaigns = found.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<Uuid>, _>>()?;
+    for group in campaigns.chunks(GROUP as usize) {
+        let text = "DELETE FROM campaign_recipients WHERE (campaign_id, address_key) IN \
+                    (SELECT v.campaign_id, v.mark FROM {rows} AS v)";
+        repeat(|| async {
+            let marks = group.iter().map(|campaign| mark::mark(*campaign, &erasure.address));
+            let values = Rows::new().uuid("campaign_id", group.iter().copied()).text("mark", marks);
+            Ok(execute(ctx.store.write(), ctx.store.sql_rows(text, [], values)).await?)
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 async fn forget_in(ctx: &Context, erasure: &Erasure, campaign: Uuid) -> Result<u64> {

@@ -8,12 +8,13 @@ use entity::clock::random_bytes;
 use entity::mark_key::{Entity, ID, Model, TABLE};
 use entity::sealed::{DataKey, Wrapped};
 use hmac::{Hmac, KeyInit, Mac};
-use sea_orm::{DbErr, EntityTrait, Value};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Value};
 use sha2::Sha256;
 
 use crate::Context;
 use crate::error::Result;
-use crate::store::execute;
+use crate::rows::Rows;
+use crate::store::{execute, rows};
 
 /// What the secret is sealed for.
 const COLUMN: &str = "secret";
@@ -101,4 +102,27 @@ pub async fn marks_of<'a>(ctx: &Context, keys: impl IntoIterator<Item = &'a str>
     let Some(key) = ctx.marks.read(ctx).await? else { return Ok(HashMap::new()) };
     let addresses = keys.into_iter().filter(|address| address.contains('@') && !is_mark(address));
     Ok(addresses.map(|address| (key.mark(address), address.to_owned())).collect())
+}
+
+/// Which of these addresses somebody asked to erase, each with its mark.
+///
+/// # Errors
+/// The database's own; a key that the keyring can't open.
+pub(crate) async fn erased<'a>(
+    db: &impl ConnectionTrait,
+    ctx: &Context,
+    addresses: impl IntoIterator<Item = &'a str>,
+) -> Result<HashMap<String, String>> {
+    let mut marks = marks_of(ctx, addresses).await?;
+    if marks.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let text = "SELECT e.mark FROM {rows} AS v JOIN recipient_erasures e ON e.mark = v.mark";
+    let found = rows(db, ctx.store.sql_rows(text, [], Rows::new().text("mark", marks.keys().cloned()))).await?;
+    let mut erased = HashMap::new();
+    for row in found {
+        let mark: String = row.try_get("", "mark")?;
+        erased.extend(marks.remove(&mark).map(|address| (address, mark)));
+    }
+    Ok(erased)
 }

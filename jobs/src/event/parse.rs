@@ -203,7 +203,7 @@ fn is_enhanced(code: &str) -> bool {
 }
 
 /// The enhanced code a server's reply begins with: "550 5.1.1 no such user", "smtp; 550-5.1.1 …".
-fn enhanced_of(message: &str) -> Option<String> {
+pub(crate) fn enhanced_of(message: &str) -> Option<String> {
     let begin = message.split([' ', '-', ';', '#', ',']).filter(|word| !word.is_empty()).take(3);
     begin.map(|word| word.trim_end_matches(':')).find(|word| is_enhanced(word)).map(str::to_owned)
 }

@@ -28,7 +28,7 @@ fn facts() -> Facts {
 }
 
 /// An email that stands in `status`, claimed for the second time where it is claimed.
-fn row(status: Status) -> Row {
+pub(crate) fn row(status: Status) -> Row {
     let sending = status == Status::Sending;
     Row {
         id: Uuid::nil(),

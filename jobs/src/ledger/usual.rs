@@ -18,8 +18,19 @@ use crate::metric;
 use crate::rows::Rows;
 use crate::store::rows;
 
-/// Claims those of `ids` that are due and that no hold, breaker, suppression, deadline, cancelled campaign or copy asks a
-/// closer look of. The rows come with `columns` besides [`COLUMNS`], of the email as `q` and of what `tables` joins to it.
+/// What a claim asks for.
+pub struct Wanted<'a> {
+    /// The emails.
+    pub ids: &'a [Uuid],
+    /// Noted of each that is claimed: it goes in one call with others.
+    pub together: bool,
+    /// What is read besides [`COLUMNS`], of the email as `q` and of what `tables` joins to it.
+    pub columns: &'a str,
+    /// The joins.
+    pub tables: &'a str,
+}
+
+/// Claims those that are due and that no hold, breaker, suppression, deadline, cancelled campaign or copy asks a closer look of.
 ///
 /// # Errors
 /// The database's own.
@@ -28,10 +39,9 @@ pub async fn claim(
     ctx: &Context,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
-    ids: &[Uuid],
-    columns: &str,
-    tables: &str,
+    wanted: &Wanted<'_>,
 ) -> Result<Vec<QueryResult>> {
+    let Wanted { ids, together, columns, tables } = *wanted;
     let text = format!(
         "WITH free AS (SELECT q.id FROM email_queue q WHERE q.id {{ids}} AND q.status = $5 AND q.due_at <= $1 \
            AND q.sandbox = $2 AND (q.deliver_by IS NULL OR q.deliver_by > $1) AND q.cc IS NULL AND q.bcc IS NULL \
@@ -45,7 +55,8 @@ pub async fn claim(
            AND (q.recipient_mark IS NOT NULL OR NOT EXISTS (SELECT 1 FROM recipient_erasures)) \
            ORDER BY q.id FOR UPDATE OF q SKIP LOCKED), \
          moved AS (UPDATE email_queue AS q SET status = $6, fence = q.fence + 1, lease_until = $3, \
-           first_try_at = coalesce(q.first_try_at, $1), updated_at = $1 FROM free WHERE q.id = free.id RETURNING q.*), \
+           first_try_at = coalesce(q.first_try_at, $1), batched = q.batched OR $7, updated_at = $1 \
+           FROM free WHERE q.id = free.id RETURNING q.*), \
          tallied AS ({}) \
          SELECT {COLUMNS}, {columns} FROM moved q {tables}",
         tally("$5", "$6")
@@ -57,6 +68,7 @@ pub async fn claim(
         Value::from(Shard::Claim.of(ctx)),
         Value::from(Status::Queued.to_value()),
         Value::from(Status::Sending.to_value()),
+        Value::from(together),
     ];
     Ok(rows(tx, ctx.store.sql_ids(&text, values, ids.iter().copied())).await?)
 }
@@ -85,11 +97,11 @@ pub async fn sent(tx: &DatabaseTransaction, ctx: &Context, moves: &[Move]) -> Re
         return Ok(HashSet::new());
     }
     let text = format!(
-        "WITH v AS (SELECT * FROM {{rows}} AS given), \
-         mine AS (SELECT q.id FROM email_queue q WHERE q.id IN (SELECT v.id FROM v) ORDER BY q.id FOR UPDATE), \
+        "WITH v AS (SELECT given.* FROM {{rows}} AS given JOIN email_queue q ON q.id = given.id \
+           ORDER BY q.id FOR UPDATE OF q), \
          moved AS (UPDATE email_queue AS q SET status = $6, due_at = NULL, lease_until = NULL, resolve_at = NULL, \
            last_error = NULL, acceptances = q.acceptances + 1, sent_at = $1, finished_at = $1, updated_at = $1, \
-           provider_id = v.provider_id FROM v JOIN mine ON mine.id = v.id \
+           provider_id = v.provider_id FROM v \
            WHERE q.id = v.id AND q.status = $5 AND q.fence = v.fence \
            RETURNING q.id, q.lane, q.scope, v.fence, v.http_status, v.started_at, v.finished_at), \
          tried AS (INSERT INTO email_attempts (email_id, fence, outcome, http_status, started_at, finished_at) \

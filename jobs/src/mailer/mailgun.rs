@@ -90,7 +90,7 @@ impl Mailgun {
             .header(CONTENT_TYPE, form.content_type)
             .body(reqwest::Body::wrap(body));
         match request.send().await {
-            Ok(response) => read(response).await,
+            Ok(response) => read_answer(response).await,
             Err(error) => match handle.withdraw() {
                 Progress::Refused => Answer::NotHandedOver,
                 // Connecting takes far less than that: this process stood still, which says nothing about the way to Mailgun.
@@ -116,7 +116,7 @@ impl Mailer for Mailgun {
 }
 
 /// Reads the answer up to [`BODY_MAX`]; what follows is left unread, and the connection with it.
-async fn read(mut response: Response) -> Answer {
+pub(crate) async fn read_answer(mut response: Response) -> Answer {
     let status = response.status().as_u16();
     let header = |headers: &HeaderMap, name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
     let retry = RetryHint {

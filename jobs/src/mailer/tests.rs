@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
+mod batch;
 mod fake;
 mod written;
 
@@ -34,7 +35,7 @@ fn mailgun(base: &str, limits: PostLimits) -> Mailgun {
     Mailgun::with_client(client(), base, &SecretString::from("key-1"), limits).unwrap()
 }
 
-fn mail() -> Mail {
+pub(crate) fn mail() -> Mail {
     Mail {
         email_id: Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001),
         campaign_id: None,
@@ -55,6 +56,11 @@ fn mail() -> Mail {
         deliver_within: None,
         attachments: vec![],
     }
+}
+
+/// How large a batch is on its way.
+pub(crate) fn batch_size(batch: &Batch) -> usize {
+    form::batch_form(batch).pieces.iter().map(Bytes::len).sum()
 }
 
 fn file(size: usize) -> Attachment {

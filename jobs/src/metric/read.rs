@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use entity::campaign_metrics::Metric;
-use sea_orm::Value;
+use sea_orm::{Statement, Value};
 use uuid::Uuid;
 
 use super::counts::hour;
@@ -13,7 +13,7 @@ use super::{Figures, Point};
 use crate::Context;
 use crate::error::Result;
 use crate::rows::Rows;
-use crate::store::{Dialect, rows};
+use crate::store::{Dialect, Store, rows};
 
 /// As many points as a history has: 16 days of hours, or more days than emails are kept unless asked otherwise.
 pub const MOST_POINTS: usize = 400;
@@ -79,17 +79,21 @@ impl Over {
 /// # Errors
 /// The database's own.
 pub async fn of(ctx: &Context, over: &Over, range: Range) -> Result<Figures> {
+    let mut figures = Figures::default();
+    for row in rows(ctx.store.read(), of_asked(&ctx.store, over, range)).await? {
+        figures.add(row.try_get("", "metric")?, row.try_get("", "n")?);
+    }
+    Ok(figures)
+}
+
+/// What [`of`] asks.
+pub fn of_asked(store: &Store, over: &Over, range: Range) -> Statement {
     let text = format!(
         "SELECT m.metric, CAST(sum(m.n) AS bigint) AS n FROM campaign_delivery_metrics m \
          WHERE m.scope IN ({}) AND m.hour >= $2 AND m.hour < $3 GROUP BY m.metric",
         over.scopes()
     );
-    let values = [over.value()].into_iter().chain(range.bounds());
-    let mut figures = Figures::default();
-    for row in rows(ctx.store.read(), ctx.store.sql(text, values)).await? {
-        figures.add(row.try_get("", "metric")?, row.try_get("", "n")?);
-    }
-    Ok(figures)
+    store.sql(text, [over.value()].into_iter().chain(range.bounds()))
 }
 
 /// What became of a campaign's emails in these hours.
@@ -105,19 +109,23 @@ pub async fn of_campaign(ctx: &Context, campaign: Uuid, range: Range) -> Result<
 /// # Errors
 /// The database's own.
 pub async fn of_campaigns(ctx: &Context, campaigns: &[Uuid], range: Range) -> Result<HashMap<Uuid, Figures>> {
+    let mut found: HashMap<Uuid, Figures> = HashMap::new();
+    for row in rows(ctx.store.read(), of_campaigns_asked(&ctx.store, campaigns, range)).await? {
+        let metric: Metric = row.try_get("", "metric")?;
+        found.entry(row.try_get("", "campaign_id")?).or_default().add(metric, row.try_get("", "n")?);
+    }
+    Ok(found)
+}
+
+/// What [`of_campaigns`] asks.
+pub fn of_campaigns_asked(store: &Store, campaigns: &[Uuid], range: Range) -> Statement {
     let text = "SELECT s.campaign_id, m.metric, CAST(sum(m.n) AS bigint) AS n FROM {rows} AS v \
          JOIN email_scopes s ON s.campaign_id = v.id JOIN campaign_delivery_metrics m ON m.scope = s.id \
          WHERE m.hour >= $1 AND m.hour < $2 GROUP BY s.campaign_id, m.metric";
     let mut ids = campaigns.to_vec();
     ids.sort_unstable();
     ids.dedup();
-    let mut found: HashMap<Uuid, Figures> = HashMap::new();
-    let asked = ctx.store.sql_rows(text, range.bounds(), Rows::new().uuid("id", ids));
-    for row in rows(ctx.store.read(), asked).await? {
-        let metric: Metric = row.try_get("", "metric")?;
-        found.entry(row.try_get("", "campaign_id")?).or_default().add(metric, row.try_get("", "n")?);
-    }
-    Ok(found)
+    store.sql_rows(text, range.bounds(), Rows::new().uuid("id", ids))
 }
 
 /// What became of these emails, bucket by bucket, the oldest first. Buckets in which nothing happened are left out; of more

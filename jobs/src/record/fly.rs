@@ -18,6 +18,7 @@ use crate::guard::{Guard, stands};
 use crate::rows::Rows;
 use crate::store::execute;
 use crate::suppress;
+use crate::sync::outbox;
 
 /// One transaction over all members. Flown again after its commit's answer was lost, it finds its own tokens and keys.
 pub(super) async fn fly(
@@ -83,6 +84,11 @@ async fn take_effect(
         rows.push(events::row(member.id, member.source, &member.event, about, now, seal, raw));
     }
     suppress::facts::record(tx, ctx, &emails.suppressions).await?;
+    // What Mailgun reports stands on its own list already.
+    let by_link: BTreeSet<Uuid> =
+        fresh.iter().filter(|member| member.source == Source::Recipient).map(|member| member.id).collect();
+    let by_link: Vec<_> = emails.suppressions.iter().filter(|fact| by_link.contains(&fact.id)).cloned().collect();
+    outbox::put(tx, ctx, &by_link).await?;
     let batch_ids = std::mem::take(&mut emails.batch_ids);
     emails.store(tx, ctx).await?;
     Ok((events::store(tx, ctx, &rows, ahead).await?, batch_ids))

@@ -260,6 +260,47 @@ fn the_variables_of_all_parts_are_named_once_each() {
     assert_eq!(names, ["debug_mode", "first_name", "order.total", "products", "tag"]);
 }
 
+#[test]
+fn names_that_mean_nothing_are_found_wherever_they_stand() {
+    let cases: [(&str, &[&str]); 18] = [
+        ("{{ a|upper }}", &[]),
+        ("{{ a|uper }}", &["unknown filter \"uper\", in line 1"]),
+        ("\n\n{{ a|upper|uper }}", &["unknown filter \"uper\", in line 3"]),
+        ("{% if a %}{% if b %}\n{{ a|uper }}{% endif %}{% endif %}", &["unknown filter \"uper\", in line 2"]),
+        ("{% if false %}{{ 'a'|uper }}{% endif %}", &["unknown filter \"uper\", in line 1"]),
+        ("{% for x in a %}{{ x|uper }}{% endfor %}", &["unknown filter \"uper\", in line 1"]),
+        ("{% macro m(x) %}{{ x|uper }}{% endmacro %}", &["unknown filter \"uper\", in line 1"]),
+        ("{% filter uper %}{{ a }}{% endfilter %}", &["unknown filter \"uper\", in line 1"]),
+        ("{% set x | uper %}{{ a }}{% endset %}", &["unknown filter \"uper\", in line 1"]),
+        ("{{ a is defined and a is od }}", &["unknown test \"od\", in line 1"]),
+        ("{{ rnge(3) }}", &["unknown function \"rnge\", in line 1"]),
+        ("{{ range(3) }}{{ dict(a=1) }}", &[]),
+        ("{{ a|uper|lowr }}", &["unknown filter \"uper\", in line 1", "unknown filter \"lowr\", in line 1"]),
+        ("{% macro m(x) %}{{ x }}{% endmacro %}{{ m(a) }}{% set n = m %}{{ n(a) }}", &[]),
+        ("{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}{{ a }}{% endcall %}", &[]),
+        ("{% for x in a recursive %}{{ loop(x.b) }}{% endfor %}", &[]),
+        ("{{ a.method(1) }}{{ a|default('x')|replace('x', 'y')|urlencode }}{{ a|tojson }}", &[]),
+        ("{{ 'a|uper' }}{# a|uper #}{% raw %}{{ a|uper }}{% endraw %}", &[]),
+    ];
+    for (text, expected) in cases {
+        let source = Said { text: Some(text.to_owned()), ..said("{{ a }}", "<p>{{ a|upper }}") };
+        let told: Vec<String> = Template::flaws(source).iter().map(ToString::to_string).collect();
+        let expected: Vec<String> = expected.iter().map(|words| format!("can't be compiled: {words}")).collect();
+        assert_eq!(told, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_part_is_named_with_what_it_has_that_is_unknown() {
+    let source = Said {
+        text: Some("{{ a|three }}".into()),
+        headers: vec![("X-A".into(), "{{ a|four }}".into())],
+        ..said("{{ a|one }}", "{{ a|two }}")
+    };
+    let parts: Vec<_> = Template::flaws(source).into_iter().map(|flaw| flaw.part).collect();
+    assert_eq!(parts, [Part::Subject, Part::Html, Part::Text, Part::Header("X-A".into())]);
+}
+
 /// Pieces that templates are made of, and what goes wrong with them.
 fn pieces() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![

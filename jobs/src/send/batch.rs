@@ -1,6 +1,8 @@
 //! Emails of a campaign that go to Mailgun in one call, 1,000 at most. Each is claimed, gated and settled by its own row: only
 //! the call is shared, and what Mailgun says of it.
 
+#[cfg(test)]
+mod tests;
 mod together;
 
 use std::collections::HashMap;
@@ -143,7 +145,8 @@ async fn claim_along(ctx: &Context, first: &[Claimed]) -> Result<Option<Claims>>
     // What was turned away has to stay so, also where nobody is left to go along.
     if first.len() + more.len() > 1 {
         ids.extend(more.iter().map(|email| email.row.id));
-        let text = "UPDATE email_queue SET batched = true WHERE id {ids}";
+        // Of the usual ones their claim has noted it.
+        let text = "UPDATE email_queue SET batched = true WHERE id {ids} AND NOT batched";
         execute(&tx, ctx.store.sql_ids(text, [], ids)).await?;
     }
     let alone = first.len() + more.len() == 1;

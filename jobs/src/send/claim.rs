@@ -105,7 +105,9 @@ pub(super) async fn claim_in(
     let until = (facts.now + ctx.timing.lease).trunc_subsecs(6);
     let mut passed = Vec::with_capacity(ids.len());
     if ctx.store.dialect() == Dialect::Postgres && stands(Guard::Gate) {
-        for row in usual::claim(tx, ctx, facts.now, until, ids, &columns(shared), MAIL_TABLES).await? {
+        let (together, columns) = (shared.is_some(), &*columns(shared));
+        let wanted = usual::Wanted { ids, together, columns, tables: MAIL_TABLES };
+        for row in usual::claim(tx, ctx, facts.now, until, &wanted).await? {
             passed.push(read(tx, ctx, &row, shared).await?.claimed);
         }
     }

@@ -20,6 +20,7 @@ use crate::filter::{Filter, Order};
 use crate::find::models;
 use crate::rows::Rows;
 use crate::store::rows;
+use crate::sync::outbox;
 
 /// Entries stored in one transaction.
 const GROUP: usize = 500;
@@ -130,15 +131,21 @@ fn distinct(entries: &[NewEntry]) -> u64 {
     entries.iter().map(|entry| (entry.target.key(), entry.reason)).collect::<BTreeSet<_>>().len() as u64
 }
 
-/// Stores facts, and with them what is to follow. Answers the operations.
+/// Stores facts, with them what is to follow, and what Mailgun's lists are to be told. Answers the operations.
 async fn store(ctx: &Context, facts: &[suppression_fact::Model]) -> Result<Vec<Uuid>> {
     let tx = ctx.store.begin().await?;
     let operations = store_in(&tx, ctx, facts).await?;
+    outbox::put(&tx, ctx, facts).await?;
     tx.commit().await?;
     Ok(operations)
 }
 
-async fn store_in(tx: &DatabaseTransaction, ctx: &Context, facts: &[suppression_fact::Model]) -> Result<Vec<Uuid>> {
+/// Stores facts in a transaction, and with them what is to follow for the emails that wait. Answers the operations.
+pub(crate) async fn store_in(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    facts: &[suppression_fact::Model],
+) -> Result<Vec<Uuid>> {
     facts::record(tx, ctx, facts).await?;
     let mut operations = Vec::new();
     for recipients in recipients(facts.iter().map(|fact| fact.target.clone())) {

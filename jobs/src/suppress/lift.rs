@@ -8,6 +8,7 @@ use entity::suppression_fact;
 use super::{facts, state};
 use crate::control::repeat;
 use crate::error::Result;
+use crate::sync::outbox;
 use crate::{Context, erase};
 
 /// What a lift came to.
@@ -17,6 +18,8 @@ pub struct Lifted {
     pub lifted: Vec<suppression::Model>,
     /// The entries that go on blocking: of other reasons, of an address' whole domain and, in the sandbox, the real ones.
     pub still_blocked_by: Vec<suppression::Model>,
+    /// Mailgun's own lists are to follow: the address stands there until they have.
+    pub told: bool,
 }
 
 /// Lifts the entries of `target` (an address key or a domain) that have one of these reasons. Emails that ended SUPPRESSED stay
@@ -54,9 +57,14 @@ async fn lift(ctx: &Context, target: &str, reasons: &[Reason]) -> Result<Lifted>
         .collect();
     facts::record(&tx, ctx, &lifts).await?;
     let still_blocked_by = state::blocking(&tx, ctx, [target]).await?.remove(target).unwrap_or_default();
+    let of_target = still_blocked_by
+        .iter()
+        .filter(|entry| targets.contains(entry.target.as_str()) && entry.sandbox == ctx.settings.sandbox);
+    let stays: Vec<Reason> = of_target.filter(|entry| entry.expires_at.is_none()).map(|entry| entry.reason).collect();
+    let told = outbox::lift(&tx, ctx, target, reasons, &stays).await?;
     tx.commit().await?;
     let still = |entry: &suppression::Model| still_blocked_by.iter().any(|other| other.id == entry.id);
     let lifted = blocking.into_iter().filter(|entry| !still(entry));
     let lifted = lifted.map(|entry| suppression::Model { lifted_at: Some(now), ..entry }).collect();
-    Ok(Lifted { lifted, still_blocked_by })
+    Ok(Lifted { lifted, still_blocked_by, told })
 }

@@ -1,6 +1,7 @@
 //! Campaigns as callers meet them: made, filled, launched, followed and stopped over GraphQL, imported from a file, and shown by
 //! one command.
 
+mod batched;
 mod commands;
 
 use serde_json::{Value, json};

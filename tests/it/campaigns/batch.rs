@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use entity::hold::Cause as HoldCause;
-use entity::suppression::Reason;
+use entity::suppression::{self, Reason};
 use entity::{Outcome, Status, email};
 use jobs::campaign::recipients::NewRecipient;
 use jobs::campaign::{Draft, create, launch};
 use jobs::hold::{Cover, lift, place};
 use jobs::suppress::enter;
+use sea_orm::{EntityTrait, Set};
 use serde_json::json;
 use tests::app::{App, Plan};
 use tests::database::Backend;
@@ -23,6 +24,7 @@ use crate::suppressions::entry;
 on_both! {
     two_and_a_half_thousand_go_in_three_calls_and_each_has_its_own_message_id
     who_is_suppressed_is_in_no_call_and_who_can_not_be_rendered_fails_alone
+    who_is_suppressed_between_feeding_and_claim_is_left_out_by_the_gate_alone
     a_lost_answer_puts_each_of_them_in_doubt_and_the_log_finds_each
     that_the_log_does_not_show_one_counts_once_mailgun_has_kept_a_batchs_ids
     a_batch_that_mailgun_refuses_goes_one_by_one
@@ -121,6 +123,34 @@ async fn who_is_suppressed_is_in_no_call_and_who_can_not_be_rendered_fails_alone
     let alone: Vec<_> = took.iter().filter(|message| !is_batch(&message.post)).collect();
     assert_eq!((alone.len(), posts(&app)), (1, 2));
     assert_eq!(alone[0].said("subject").as_deref(), Some("Hello %recipient.email_id%"));
+    app.assert_ledger_equals_rows().await;
+    sender.engine.stop().await;
+}
+
+async fn who_is_suppressed_between_feeding_and_claim_is_left_out_by_the_gate_alone(backend: Backend) {
+    let (app, campaign) = ready(Plan::on(backend), people(0..5)).await;
+    // The entry alone: nobody goes through the waiting emails, as `suppress` would.
+    let now = app.ctx.clock.now();
+    let listed = suppression::ActiveModel {
+        id: Set(app.ctx.clock.id()),
+        target: Set("reader3@example.com".to_owned()),
+        reason: Set(Reason::Manual),
+        sandbox: Set(false),
+        created_at: Set(now),
+        ..Default::default()
+    };
+    suppression::Entity::insert(listed).exec_without_returning(app.ctx.store.write()).await.unwrap();
+    let waiting = emails(&app.ctx, campaign).await;
+    assert!(waiting.iter().all(|email| email.status == Status::Queued), "all are to be claimed");
+    let sender = app.another(true).await;
+    stand(&app, campaign, Status::Sent, 4).await;
+    let listed = waiting.iter().find(|email| email.recipient_key.starts_with("reader3")).unwrap().id;
+    assert_eq!(app.await_status(listed, Status::Suppressed).await.fence, 0, "it was never claimed");
+    let took = app.mailgun.look(|state| state.messages().to_vec());
+    let mut to: Vec<&str> = took.iter().map(|message| message.to.as_str()).collect();
+    to.sort_unstable();
+    assert_eq!(to, ["reader0@example.com", "reader1@example.com", "reader2@example.com", "reader4@example.com"]);
+    assert!(took.iter().all(|message| is_batch(&message.post)) && posts(&app) == 1);
     app.assert_ledger_equals_rows().await;
     sender.engine.stop().await;
 }

@@ -211,6 +211,12 @@ fn literal(value: &Value) -> String {
         Value::SmallInt(Some(n)) => n.to_string(),
         Value::Int(Some(n)) => n.to_string(),
         Value::BigInt(Some(n)) => n.to_string(),
+        Value::ChronoDateTimeUtc(Some(at)) => format!("'{}'", at.to_rfc3339()),
+        // Of whatever type the question says.
+        Value::Array(_, Some(cells)) => {
+            let cells: Vec<String> = cells.iter().map(|cell| literal(cell).trim_matches('\'').to_owned()).collect();
+            format!("'{{{}}}'", cells.join(","))
+        }
         other => panic!("no filter has a parameter like {other:?}"),
     }
 }

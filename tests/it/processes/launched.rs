@@ -1,17 +1,12 @@
 //! A campaign's launch in processes that are killed: whoever comes next goes on with those that have no email.
 
-use std::sync::Arc;
-
+use entity::Status;
 use entity::hold::Cause;
-use entity::sealed::Keyring;
-use entity::{Clock, Status};
 use jobs::campaign::launch;
 use jobs::hold::{Cover, place};
-use jobs::{Context, Settings, Store, Timing};
 use tests::database::Backend;
 use tests::ledger::assert_ledger_equals_rows;
 use tests::patience::until_true;
-use tokio_util::sync::CancellationToken;
 
 use super::{LONG, Served, World};
 use crate::campaigns::{emails, filled, recipients_of, stands};
@@ -23,14 +18,6 @@ on_both! {
 
 const RECIPIENTS: usize = 10_000;
 
-/// A way into the database as the processes have it, but for the keys.
-async fn beside(world: &World) -> Arc<Context> {
-    let store = Store::connect(&world.database.url).await.unwrap();
-    let settings = Settings { domains: vec!["mg.example.com".into()], sandbox: false, ..Settings::default() };
-    let (keyring, stop) = (Keyring::generate(), CancellationToken::new());
-    Context::new(store, Clock::system(), Timing::default(), settings, keyring, 0.0, stop)
-}
-
 async fn one_batch_at_a_time(world: &World) -> Served {
     Served::start(world.launch("executor", &["serve"]).env("EXECUTION_BATCH_CONCURRENCY", "1")).await
 }
@@ -38,7 +25,7 @@ async fn one_batch_at_a_time(world: &World) -> Served {
 async fn a_launch_that_is_killed_three_times_makes_each_recipient_one_email(backend: Backend) {
     let world = World::of(backend).await.hurry(10);
     let mut served = one_batch_at_a_time(&world).await;
-    let ctx = beside(&world).await;
+    let ctx = world.context().await;
     let campaign = filled(&ctx, RECIPIENTS).await;
     // What Mailgun asks to wait for is the sending: here it is about the making alone.
     place(&ctx, &Cover::Queue, Cause::RateLimit, None, later(&ctx)).await.unwrap();

@@ -22,6 +22,8 @@ pub enum Reply {
     Hang,
     /// Accepts and never answers.
     AcceptThenHang,
+    /// The same, and of a batch the mails have one id of its own making for all, whatever each asked for.
+    SharedIdThenHang,
     /// Closes the connection without an answer; does not accept.
     Cut,
     /// Accepts and closes the connection without an answer.
@@ -52,6 +54,11 @@ impl Reply {
         }
     }
 
+    /// Whether each mail of a batch is accepted under the id it asked for.
+    pub(super) fn keeps_own_ids(&self) -> bool {
+        !matches!(self, Reply::SharedIdThenHang)
+    }
+
     /// Whether the message is accepted, and what goes over the wire.
     pub(super) fn plan(self, message_id: &str) -> (bool, Answer) {
         match self {
@@ -59,7 +66,7 @@ impl Reply {
             Reply::Status(status, headers, body) => (false, Answer::Whole { status, headers, body }),
             Reply::AcceptThen(status) => (true, Answer::whole(status, r#"{"message":"scripted"}"#.to_owned())),
             Reply::Hang => (false, Answer::Silence),
-            Reply::AcceptThenHang => (true, Answer::Silence),
+            Reply::AcceptThenHang | Reply::SharedIdThenHang => (true, Answer::Silence),
             Reply::Cut => (false, Answer::Cut),
             Reply::AcceptThenCut => (true, Answer::Cut),
             Reply::AcceptThenHalf => (true, Answer::Half { body: queued(message_id) }),

@@ -35,6 +35,14 @@ impl Accepted {
     }
 }
 
+/// Under which ids a message is accepted.
+pub(super) struct Ids {
+    /// The one that is answered.
+    pub(super) answered: String,
+    /// Each mail of a batch has the one it asked for, not the one that is answered.
+    pub(super) keeps_own: bool,
+}
+
 #[derive(Clone, Copy, Default)]
 struct Tally {
     posts: u32,
@@ -90,12 +98,14 @@ impl State {
         }
     }
 
-    pub(super) fn accept(&mut self, post: Post, message_id: String, seen_at: DateTime<Utc>, memory: Memory) {
+    pub(super) fn accept(&mut self, post: Post, ids: Ids, seen_at: DateTime<Utc>, memory: Memory) {
+        let Ids { answered: message_id, keeps_own } = ids;
         match batch::each(&post) {
             Some(all) => {
                 for Each { to, email_id, message_id: own, variables } in all {
                     // What is no Message-Id is overlooked: then they share the one that was answered.
-                    let message_id = own.filter(|id| id.contains('@')).unwrap_or_else(|| message_id.clone());
+                    let message_id =
+                        own.filter(|id| keeps_own && id.contains('@')).unwrap_or_else(|| message_id.clone());
                     self.keep(
                         Accepted {
                             email_id,

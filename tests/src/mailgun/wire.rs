@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::form::{self, Form};
+use super::lists::Call;
 use super::log::Asked;
 use super::script::Ending;
 
@@ -72,6 +73,7 @@ pub(super) enum Request {
     Message(Post),
     Stats,
     Log(Asked),
+    List(Call),
     /// Nothing of these: the status and the text to answer.
     Other(u16, &'static str),
 }
@@ -81,9 +83,10 @@ impl Request {
         match target(&head) {
             Some(("POST", path)) if domain(path).is_some() => Request::Message(Post::new(head, body)),
             Some(("GET", "/stats")) => Request::Stats,
-            Some((method, path)) => match Asked::read(method, path, &body) {
-                Some(asked) => Request::Log(asked),
-                None => Request::Other(404, "404 page not found"),
+            Some((method, path)) => match (Call::read(method, path, &body), Asked::read(method, path, &body)) {
+                (Some(call), _) => Request::List(call),
+                (None, Some(asked)) => Request::Log(asked),
+                (None, None) => Request::Other(404, "404 page not found"),
             },
             None => Request::Other(404, "404 page not found"),
         }

@@ -1,6 +1,6 @@
 //! What is remembered of a message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use crate::sandbox::fate::{Fate, Step};
 use crate::sandbox::faults::Kind;
 use crate::sandbox::form::File;
-use crate::sandbox::submission::{Bodies, Submission};
+use crate::sandbox::store::EMAIL_ID;
+use crate::sandbox::submission::{Bodies, Submission, is_message_id};
 
 /// A message that was accepted, without its bodies.
 #[derive(Debug, Serialize)]
@@ -103,6 +104,47 @@ impl Accepted {
     /// To, cc and bcc, in the order of their fates.
     pub(in crate::sandbox) fn recipients(&self) -> impl Iterator<Item = &String> {
         self.to.iter().chain(&self.cc).chain(&self.bcc)
+    }
+
+    /// A text as this recipient gets it: in a batch, with what the sender gave for them in place of `%recipient.name%`.
+    pub(in crate::sandbox) fn said_to(&self, recipient: &str, text: &str) -> String {
+        let given = self.recipient_variables.as_ref().and_then(|all| all.get(recipient));
+        let Some(Value::Object(given)) = given else { return text.to_owned() };
+        const MARK: &str = "%recipient.";
+        let (mut filled, mut rest) = (String::with_capacity(text.len()), text);
+        while let Some((before, from)) = rest.split_once(MARK) {
+            filled += before;
+            match from.split_once('%').and_then(|(name, behind)| Some((given.get(name)?, behind))) {
+                Some((value, behind)) => {
+                    filled += &value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    rest = behind;
+                }
+                None => {
+                    filled += MARK;
+                    rest = from;
+                }
+            }
+        }
+        filled + rest
+    }
+
+    /// The Message-Id that this recipient's mail has. Each of a batch has the one that its `h:Message-Id` makes for it, and
+    /// without one all have the batch's.
+    pub(in crate::sandbox) fn message_id_of(&self, recipient: &str) -> String {
+        let own = self.recipient_variables.as_ref().and_then(|_| {
+            let (_, given) = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("message-id"))?;
+            given.iter().map(|id| self.said_to(recipient, id)).find(|id| is_message_id(id))
+        });
+        own.unwrap_or_else(|| self.message_id.clone())
+    }
+
+    /// The emails that it is: one, or in a batch each recipient's, where the sender named any.
+    pub(super) fn email_ids(&self) -> BTreeSet<String> {
+        let Some(id) = self.variables.get(EMAIL_ID) else { return BTreeSet::new() };
+        if self.recipient_variables.is_none() {
+            return [id.clone()].into();
+        }
+        self.recipients().map(|recipient| self.said_to(recipient, id)).collect()
     }
 
     /// The event `step` at the recipient `recipient`, and when it happens.

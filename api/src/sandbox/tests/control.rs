@@ -173,3 +173,38 @@ async fn a_wrong_fault_is_refused_by_the_name_of_its_field_and_changes_nothing()
     }
     assert_eq!(served.get("faults").await[0]["kind"], "500");
 }
+
+#[tokio::test]
+async fn a_batch_is_found_by_the_ids_of_each_of_its_recipients() {
+    let served = Served::start().await;
+    let send = async |ids: [&str; 2]| {
+        let [sally, amy] = ids.map(|id| json!({ "email_id": id, "message_id": format!("{id}@mg.example.com") }));
+        let variables = json!({ "sally@example.com": sally, "amy@example.com": amy }).to_string();
+        let form = hello_but(&[
+            ("to", "sally@example.com, Amy <amy@example.com>"),
+            ("v:email-id", "%recipient.email_id%"),
+            ("h:Message-Id", "<%recipient.message_id%>"),
+            ("recipient-variables", &variables),
+        ]);
+        assert_eq!(served.send(&form).await.status(), 200);
+    };
+    send(["e1", "e2"]).await;
+    send(["e3", "e4"]).await;
+    assert_eq!(served.get("stats").await["duplicates"], 0);
+    for (query, numbers) in [
+        ("email_id=e1", json!([1])),
+        ("email_id=e2", json!([1])),
+        ("email_id=e4", json!([2])),
+        ("email_id=e5", json!([])),
+        ("message_id=e2@mg.example.com", json!([1])),
+        ("message_id=%3Ce3@mg.example.com%3E&email_id=e4", json!([2])),
+        ("message_id=e3@mg.example.com&email_id=e1", json!([])),
+    ] {
+        let listed = served.get(&format!("messages?{query}")).await;
+        let found: Value = listed["messages"].as_array().unwrap().iter().map(|one| one["number"].clone()).collect();
+        assert_eq!(found, numbers, "{query}");
+    }
+    // One of them again is a duplicate; the other is new.
+    send(["e1", "e5"]).await;
+    assert_eq!(served.get("stats").await["duplicates"], 1);
+}

@@ -71,7 +71,7 @@ pub struct CampaignTemplateInput {
 /// A recipient of a campaign.
 #[derive(Debug, InputObject)]
 pub struct RecipientInput {
-    /// The address. One that the campaign has already is not added again.
+    /// The address. One that the campaign has already is not added again, not even when its email was cleaned since.
     address: String,
     /// The name that stands beside the address.
     name: Option<String>,

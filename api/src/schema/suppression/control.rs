@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Object, SimpleObject};
 use entity::ApiScope;
+use entity::provider_order::Lift;
 use entity::suppression::{Reason, Target};
 use jobs::suppress::enter::{self, Entered};
 use jobs::suppress::{lift, list};
@@ -62,6 +63,10 @@ pub struct UnsuppressPayload {
     lifted: Vec<Suppression>,
     /// The entries that go on blocking: of other reasons, or of the address' whole domain.
     still_blocked_by: Vec<Suppression>,
+    /// PENDING: Mailgun's own lists are told to let go of the address, which takes a moment or, while Mailgun does not answer,
+    /// longer; until then it keeps email to the address back. `providerLift` of the entries says when it is done. Null where there
+    /// is nothing to tell.
+    provider_lift: Option<Lift>,
     /// What to mend.
     user_errors: Vec<UserError>,
 }
@@ -167,6 +172,7 @@ impl SuppressionMutations {
         Ok(UnsuppressPayload {
             lifted: done.lifted.into_iter().map(Suppression::new).collect(),
             still_blocked_by: done.still_blocked_by.into_iter().map(Suppression::new).collect(),
+            provider_lift: done.told.then_some(Lift::Pending),
             user_errors: Vec::new(),
         })
     }

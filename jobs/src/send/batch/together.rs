@@ -1,6 +1,9 @@
 //! A batch's way from its claim to Mailgun's answer: each email rendered for itself, all of them in as few calls as their size
 //! allows. One that can't be rendered fails alone, and one whose text the placeholders can't say goes alone.
 
+#[cfg(test)]
+mod tests;
+
 use entity::address::Mailbox;
 use serde_json::{Map, Value as Json};
 
@@ -13,16 +16,22 @@ use crate::content;
 use crate::context::Context;
 use crate::error::Result;
 use crate::mailer::{Addressee, Answer, Batch, Lease, Mail};
+use crate::render::Template;
 use crate::render::placeholder::variable;
 use crate::verdict::Verdict;
 
-/// Of all recipients' values in one call: with the rest, and with what the form's encoding adds, well under the 25 MB that
-/// Mailgun takes.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// About what a recipient costs besides the values: address, ids, names.
-const EACH: usize = 300;
+/// Of all recipients together in one call, as it goes over the wire: with the bodies well under the 25 MB that Mailgun takes.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// What a recipient costs at most besides addresses, values and their names: two ids, `to=`, and what JSON puts around them.
+const EACH: usize = 420;
+/// The same for each value: quotes, colon and comma.
+const EACH_VALUE: usize = 18;
+
+/// What a recipient's link is called.
+const UNSUBSCRIBE: &str = "unsubscribe";
 
 /// How an email goes.
+#[derive(Debug)]
 enum Way {
     Together(Addressee),
     /// The placeholders can't say what it says.
@@ -117,9 +126,9 @@ impl Sender {
     }
 }
 
+/// Puts an email into the last of the calls, or into a new one where that would be too large.
 fn add(calls: &mut Vec<Call>, email: Claimed, addressee: Addressee) {
-    let values = addressee.variables.values().map(|value| value.as_str().map_or(0, str::len));
-    let bytes = EACH + 2 * addressee.address.len() + values.sum::<usize>();
+    let bytes = cost(&addressee);
     if calls.last().is_none_or(|call| !call.emails.is_empty() && call.bytes + bytes > MOST_BYTES) {
         calls.push(Call::default());
     }
@@ -128,6 +137,26 @@ fn add(calls: &mut Vec<Call>, email: Claimed, addressee: Addressee) {
         call.emails.push(email);
         call.addressees.push(addressee);
     }
+}
+
+/// What a recipient takes of a call at most, in bytes.
+fn cost(one: &Addressee) -> usize {
+    let values = one.variables.iter().map(|(name, value)| EACH_VALUE + name.len() + value.as_str().map_or(0, in_form));
+    EACH + in_form(&one.to) + in_form(&one.address) + values.sum::<usize>()
+}
+
+/// What a text takes within JSON within an urlencoded form.
+fn in_form(text: &str) -> usize {
+    let byte = |byte: u8| match byte {
+        b'"' | b'\\' => 6,
+        // `\n` and the like; `\u0001`.
+        8 | 9 | 10 | 12 | 13 => 4,
+        0..32 => 8,
+        b' ' | b'*' | b'-' | b'.' | b'_' => 1,
+        _ if byte.is_ascii_alphanumeric() => 1,
+        _ => 3,
+    };
+    text.bytes().map(byte).sum()
 }
 
 async fn way(ctx: &Context, email: &Claimed) -> Way {
@@ -147,20 +176,31 @@ async fn try_way(ctx: &Context, email: &Claimed) -> Result<Way> {
     let Ok(template) = &prepared.template else { return Ok(Way::Alone) };
     // It was checked when it was accepted.
     let Ok(recipient) = Mailbox::parse(&email.recipient) else { return Ok(Way::Alone) };
-    let variables = personal::variables(ctx, email).await?;
-    let values = match template.render_apart(variables, Some(&recipient)) {
-        Ok((_, Some(values))) => values,
-        Ok((_, None)) => return Ok(Way::Alone),
-        Err(error) => return Ok(Way::Not(Verdict::Fail { why: error.to_string() })),
+    let values = match values(template, personal::variables(ctx, email).await?, &recipient) {
+        Ok(values) => values,
+        Err(way) => return Ok(way),
     };
     let Some(link) = unsubscribe(ctx, email, &prepared.head).await? else {
         return Ok(Way::Not(Verdict::Fail { why: NO_LINK.into() }));
     };
+    Ok(Way::Together(addressee(email, &recipient, values, link)))
+}
+
+/// What stands for each placeholder; where they can't say it, the way that is left.
+fn values(template: &Template, variables: Map<String, Json>, recipient: &Mailbox) -> Result<Vec<String>, Way> {
+    match template.render_apart(variables, Some(recipient)) {
+        Ok((_, Some(values))) => Ok(values),
+        Ok((_, None)) => Err(Way::Alone),
+        Err(error) => Err(Way::Not(Verdict::Fail { why: error.to_string() })),
+    }
+}
+
+fn addressee(email: &Claimed, recipient: &Mailbox, values: Vec<String>, link: Option<String>) -> Addressee {
     let mut variables: Map<String, Json> =
         values.into_iter().enumerate().map(|(i, value)| (variable(i), value.into())).collect();
-    variables.extend(link.map(|link| ("unsubscribe".to_owned(), link.into())));
+    variables.extend(link.map(|link| (UNSUBSCRIBE.to_owned(), link.into())));
     let address = recipient.address.to_string();
-    Ok(Way::Together(Addressee { email_id: email.row.id, to: email.recipient.clone(), address, variables }))
+    Addressee { email_id: email.row.id, to: email.recipient.clone(), address, variables }
 }
 
 /// What is the same for all of them; `None` where that can't be said after all.
@@ -174,6 +214,6 @@ fn common(ctx: &Context, emails: &[Claimed]) -> Result<Option<Mail>> {
     };
     let own = prepared.head.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("List-Unsubscribe"));
     let linked = first.campaign.is_some() && !first.transactional && !own;
-    let unsubscribe = linked.then(|| "%recipient.unsubscribe%".to_owned());
+    let unsubscribe = linked.then(|| format!("%recipient.{UNSUBSCRIBE}%"));
     Ok(Some(dressed(ctx, first, prepared.head.clone(), placeheld.said.clone(), unsubscribe)?))
 }

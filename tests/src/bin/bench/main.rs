@@ -1,6 +1,7 @@
 //! How fast the whole is, beside what the machine could do at most: emails from the API to Mailgun end to end, and in the
 //! same run the floors under them, bare POSTs and bare rows.
 
+mod campaigns;
 mod events;
 mod floors;
 mod live;
@@ -47,6 +48,9 @@ struct Options {
     /// Measure pages of lists over so many rows, and over 10,000, instead, on PostgreSQL.
     #[arg(long, num_args = 0..=1, default_missing_value = "1000000")]
     pages: Option<u64>,
+    /// Measure a campaign of so many recipients instead, singly and in batches.
+    #[arg(long, num_args = 0..=1, default_missing_value = "100000")]
+    campaign: Option<u64>,
     /// Measure what the API's surface costs, and nothing else.
     #[arg(long)]
     surface_only: bool,
@@ -87,6 +91,10 @@ async fn main() {
         Storage::Sqlite => None,
     };
     let fake = Fake::start().await;
+    if let Some(recipients) = options.campaign {
+        let service = Service::start(&options, database(postgres.as_ref()).await, postgres, &fake).await;
+        return campaigns::measure(&service, &fake, recipients).await;
+    }
     let posts = floors::posts(&fake, options.emails, options.slots).await;
     floors::rows(&database(postgres.as_ref()).await, options.emails).await;
     if options.floors_only {

@@ -25,11 +25,11 @@ const KEYRING: &str = "bench:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 /// A running service with its servers.
 pub struct Service {
     // In the order in which they end.
-    process: Process,
+    pub process: Process,
     redis: Option<Redis>,
     _database: Database,
     postgres: Option<Postgres>,
-    client: Client,
+    pub client: Client,
 }
 
 impl Service {
@@ -112,7 +112,7 @@ impl Service {
     }
 
     /// What everyone involved has used so far.
-    fn spent(&self, fake: &Fake) -> Vec<Spent> {
+    pub fn spent(&self, fake: &Fake) -> Vec<Spent> {
         let alone = |name, pid: u32| Spent { name, cpu: cpu(pid), peak_memory: Some(peak_memory(pid)) };
         // Its processes share most of their memory, so that no sum of theirs would mean anything.
         let postgres = |pid| Spent { name: "postgres", cpu: cpu(pid), peak_memory: None };
@@ -128,7 +128,8 @@ impl Service {
         .collect()
     }
 
-    fn report(&self, before: &[Spent], fake: &Fake, emails: u64) {
+    /// Prints what they have used since `before`, for each thousand of so many emails.
+    pub fn report(&self, before: &[Spent], fake: &Fake, emails: u64) {
         println!("{:<14}{:>23}{:>16}", "process", "CPU s per 1,000 emails", "peak memory MB");
         for (earlier, now) in before.iter().zip(self.spent(fake)) {
             let each = (now.cpu - earlier.cpu).as_secs_f64() * 1_000.0 / emails as f64;
@@ -139,7 +140,7 @@ impl Service {
 }
 
 /// What one process has used, its children included.
-struct Spent {
+pub struct Spent {
     name: &'static str,
     cpu: Duration,
     peak_memory: Option<f64>,
