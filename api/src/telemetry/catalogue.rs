@@ -29,6 +29,9 @@ const fn gauge(name: &'static str, help: &'static str) -> Metric {
 
 const LANES: &[&str] = &["high", "normal", "low"];
 
+/// Mailgun's own.
+const LISTS: &[&str] = &["bounces", "complaints", "unsubscribes"];
+
 const METRICS: &[Metric] = &[
     counts("mailmind_accepted_total", &[], "Emails that this process took in."),
     counts(
@@ -102,6 +105,37 @@ const METRICS: &[Metric] = &[
         "mailmind_quarantine_total",
         &[("outcome", &["confirmed", "dropped"])],
         "Webhooks in quarantine that were looked up in Mailgun's log.",
+    ),
+    counts(
+        "mailmind_suppression_sync_told_total",
+        &[("list", LISTS), ("kind", &["entry", "lift"]), ("outcome", &["done", "failed", "limited"])],
+        "Entries and lifts that Mailgun's lists were told of.",
+    ),
+    counts(
+        "mailmind_suppression_sync_failures_total",
+        &[("list", LISTS), ("kind", &["limited", "refused", "not_allowed", "away", "unreadable"])],
+        "Readings of Mailgun's lists that broke off.",
+    ),
+    counts(
+        "mailmind_retention_removed_total",
+        &[(
+            "rule",
+            &[
+                "bodies",
+                "webhooks",
+                "events",
+                "emails",
+                "webhook tokens",
+                "idempotency keys",
+                "unconfirmed events",
+                "ended holds",
+                "bulk operations",
+                "runs",
+                "rates",
+                "erasures",
+            ],
+        )],
+        "What went as its time was over, by rule.",
     ),
     gauge("mailmind_database_up", "1 while the database answers this process."),
     gauge("mailmind_redis_configured", "1 where REDIS_HOST is set."),
