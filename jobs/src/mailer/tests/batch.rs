@@ -99,6 +99,6 @@ async fn a_thousand_are_named_each_once() {
     let variables = given(&fields);
     let variables = variables.as_object().unwrap();
     assert_eq!((to.len(), variables.len()), (1_000, 1_000));
-    let named = |(n, to): (usize, &&str)| variables[*to]["v0"] == n.to_string();
+    let named = |(n, to): (usize, &&str)| variables[*to]["v0"] == json!(n.to_string());
     assert!(to.iter().enumerate().all(named));
 }
