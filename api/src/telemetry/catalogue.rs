@@ -107,6 +107,11 @@ const METRICS: &[Metric] = &[
         "Webhooks in quarantine that were looked up in Mailgun's log.",
     ),
     counts(
+        "mailmind_suppression_sync_pulled_total",
+        &[("list", LISTS), ("outcome", &["added", "known", "skipped"])],
+        "Entries of Mailgun's lists that were read.",
+    ),
+    counts(
         "mailmind_suppression_sync_told_total",
         &[("list", LISTS), ("kind", &["entry", "lift"]), ("outcome", &["done", "failed", "limited"])],
         "Entries and lifts that Mailgun's lists were told of.",
@@ -151,6 +156,14 @@ const METRICS: &[Metric] = &[
     gauge("mailmind_reconcile_lag_seconds", "How far behind Mailgun's log was read whole, by sending domain."),
     gauge("mailmind_reconcile_recovered", "Events that no webhook had brought, ever, by sending domain."),
     gauge("mailmind_reconcile_failing", "1 while Mailgun's log can't be read, by sending domain."),
+    gauge("mailmind_suppression_sync_failing", "1 while a list of Mailgun's can't be read, by sending domain."),
+    gauge(
+        "mailmind_suppression_sync_finished_timestamp_seconds",
+        "When a list of Mailgun's was last read to its end, by sending domain.",
+    ),
+    gauge("mailmind_suppression_sync_stuck", "What Mailgun did not take in five tries, by sending domain and list."),
+    gauge("mailmind_suppression_sync_pending_entries", "Entries that Mailgun's lists are still to be told of."),
+    gauge("mailmind_suppression_sync_pending_lifts", "Lifts that Mailgun's lists are still to be told of."),
     gauge("mailmind_webhooks_silent", "1 while events happen and no webhook brings them, by sending domain."),
 ];
 
