@@ -8,9 +8,10 @@ use entity::ApiScope;
 use crate::campaigns::{self, Campaign};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::keyring::Keyring;
 use crate::registration::{self, Webhooks};
 use crate::suppressions::{self, Suppressions};
-use crate::{auth, check, demo, health, replay, restored, schema, serve, telemetry};
+use crate::{auth, check, demo, health, keyring, replay, restored, schema, serve, telemetry};
 
 /// Stands between an application and Mailgun, so that no email is lost and none is sent twice. Without a command it serves.
 #[derive(Parser, Debug)]
@@ -45,6 +46,9 @@ pub enum Command {
     /// The suppression list as a file.
     #[command(subcommand)]
     Suppressions(Suppressions),
+    /// The keys that stored content needs.
+    #[command(subcommand)]
+    Keyring(Keyring),
     /// Campaigns from files.
     #[command(subcommand)]
     Campaign(Campaign),
@@ -163,6 +167,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Sandbox => serve::sandbox(&config).await,
             Command::Key(key) => auth::execute(&config.check()?, key).await,
             Command::Suppressions(asked) => suppressions::execute(&config.check()?, asked).await,
+            Command::Keyring(asked) => keyring::execute(&config.check()?, asked).await,
             Command::Campaign(asked) => campaigns::execute(&config.check()?, asked).await,
             Command::Demo { here, recipients } => demo::demo(config, here, recipients).await,
             Command::Replay { after } => replay::replay(&config.check()?, after).await,

@@ -140,6 +140,26 @@ pub struct Config {
     #[arg(long, env = "EMAIL_RETENTION_DAYS", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub email_retention_days: u32,
 
+    /// How long the content of a finished email is kept (`30d`); what became of the email stays for EMAIL_RETENTION_DAYS.
+    #[arg(long, env = "RETENTION_BODIES", default_value = "30d", value_parser = values::period)]
+    pub retention_bodies: TimeDelta,
+
+    /// How long webhooks are kept as they came; the events that were read from them stay.
+    #[arg(long, env = "RETENTION_WEBHOOKS", default_value = "7d", value_parser = values::period)]
+    pub retention_webhooks: TimeDelta,
+
+    /// How long delivery events are kept.
+    #[arg(long, env = "RETENTION_EVENTS", default_value = "400d", value_parser = values::period)]
+    pub retention_events: TimeDelta,
+
+    /// How long the tokens of webhooks are remembered; 13 hours at least, since a signature has effect for 12.
+    #[arg(long, env = "RETENTION_TOKENS", default_value = "13h", value_parser = values::period)]
+    pub retention_tokens: TimeDelta,
+
+    /// How long an idempotency key stands for its email.
+    #[arg(long, env = "RETENTION_KEYS", default_value = "7d", value_parser = values::period)]
+    pub retention_keys: TimeDelta,
+
     /// How long an email may wait on Mailgun (`90m`, `12h`, `3d`) before it is EXPIRED.
     #[arg(long, env = "EMAIL_MAX_AGE", default_value = "3d", value_parser = values::age)]
     pub email_max_age: TimeDelta,

@@ -16,6 +16,12 @@ pub enum Failure {
     /// The keys that content is sealed with are not to be had.
     #[error("{0}")]
     KeyFile(#[from] KeyFileError),
+    /// Stored content needs keys that are not configured.
+    #[error(
+        "CONTENT_KEYRING {0}. Put it back behind the first one; once `mailmind keyring rotate` has been run, and \
+         `mailmind keyring status` shows nothing under it, it may go"
+    )]
+    KeysMissing(String),
     /// The database refused, or is away.
     #[error("the database: {0}")]
     Database(#[from] sea_orm::DbErr),

@@ -16,6 +16,7 @@ pub mod dashboard;
 mod demo;
 mod failure;
 mod health;
+mod keyring;
 mod lifecycle;
 mod registration;
 mod replay;

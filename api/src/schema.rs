@@ -9,6 +9,7 @@ mod campaign;
 mod count;
 mod delivery_event;
 mod email;
+mod erase;
 mod failure;
 pub mod fault;
 mod guard;
@@ -22,6 +23,7 @@ mod node;
 mod page;
 mod queue;
 mod refusal;
+mod retention;
 mod suppression;
 mod template;
 #[cfg(test)]
@@ -56,6 +58,7 @@ pub struct Query(
     lead::LeadQueries,
     campaign::CampaignQueries,
     template::TemplateQueries,
+    retention::RetentionQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -71,6 +74,7 @@ pub struct Mutation(
     suppression::SyncMutations,
     campaign::CampaignMutations,
     template::TemplateMutations,
+    erase::EraseMutations,
 );
 
 /// What may be followed.

@@ -86,6 +86,7 @@ pub async fn assemble(setup: &mut Setup, works: bool, life: &Lifecycle) -> Resul
     setup.listens(at);
     let sandbox = sandboxed::start(setup, webhook::on_this_machine(&format!("http://{at}")), life).await?;
     let ctx = context(setup, store).await?;
+    all_keys(&ctx).await?;
     let engine = start(setup, &ctx, sandbox.as_ref(), works).await?;
     let app = App::new(Parts {
         accept: engine.accept.clone(),
@@ -154,6 +155,7 @@ pub async fn work(setup: Setup) -> Result<(), Failure> {
     // This process answers nothing itself: the one that does is told.
     let sandbox = sandboxed::start(&setup, webhook::on_this_machine(&setup.public_url), &life).await?;
     let ctx = context(&setup, store).await?;
+    all_keys(&ctx).await?;
     warn_of_links(&setup);
     let engine = start(&setup, &ctx, sandbox.as_ref(), true).await?;
     tracing::info!(slots = ctx.settings.slots, sandbox = ctx.settings.sandbox, "Working");
@@ -248,6 +250,12 @@ pub async fn context(setup: &Setup, store: Store) -> Result<Arc<Context>, Failur
     let keyring = setup.keys.open()?;
     let stop = CancellationToken::new();
     Ok(Context::new(store, clock, setup.timing, setup.settings.clone(), keyring, chance(), stop))
+}
+
+/// A process that could not open what is stored must not begin: waiting emails would fail, one after the other.
+async fn all_keys(ctx: &Context) -> Result<(), Failure> {
+    let missing = jobs::keyring::missing(&ctx.store, &ctx.keyring).await?;
+    if missing.is_empty() { Ok(()) } else { Err(Failure::KeysMissing(jobs::keyring::words(&missing))) }
 }
 
 /// The database's time; one that went away amid the start is waited for.

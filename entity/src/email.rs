@@ -30,7 +30,10 @@ pub struct Model {
     pub resolve_at: Option<DateTime<Utc>>,
     pub send_at: DateTime<Utc>,
     pub deliver_by: Option<DateTime<Utc>>,
+    /// Nil once the content was deleted.
     pub content_id: Uuid,
+    /// When its content was given up: its time was over, or its recipient was erased.
+    pub content_deleted_at: Option<DateTime<Utc>>,
     pub campaign_id: Option<Uuid>,
     pub lead_id: Option<Uuid>,
     /// The From mailbox, ready for the header.
@@ -39,6 +42,9 @@ pub struct Model {
     pub recipient: String,
     /// The key suppressions are looked up by: lower-cased local part @ ASCII domain.
     pub recipient_key: String,
+    /// What would stand for the recipient's address once they were erased: the gate asks for it as well. NULL where it was not
+    /// known when the email was accepted.
+    pub recipient_mark: Option<String>,
     /// Copies as a JSON array of mailboxes.
     pub cc: Option<String>,
     /// Blind copies as a JSON array of mailboxes.

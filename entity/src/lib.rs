@@ -4,7 +4,8 @@
 //! stand where), `rate` (how many go each minute), `failure` (which failed), `scope` (campaign × sending domain), `hold`, `breaker` and `lane` (why and where
 //! emails wait), `idempotency_key`, `bulk_operation`, `cron_run`, `api_key`, `suppression` (from
 //! `suppression_fact`, counted in `suppression_tally`, kept like Mailgun's own lists by `provider_list` and `provider_order`), `lead`, `delivery_event` (around it `event_clock`, `event_key`,
-//! `event_seal`, `webhook_token`, `quarantined_event`), `unsubscribe_key`, and
+//! `event_seal`, `webhook_token`, `quarantined_event`), `unsubscribe_key`, `retention_run`, `erasure` and `mark_key` (who was
+//! erased, and what stands for them), and
 //! what follows from events: `email_facts` and `campaign_metrics`. A `campaign` has a content, perhaps from a `template`, and its
 //! `recipient`s.
 
@@ -25,6 +26,7 @@ pub mod delivery_event;
 pub mod domain_health;
 pub mod email;
 pub mod email_facts;
+pub mod erasure;
 pub mod event_clock;
 pub mod event_key;
 pub mod event_seal;
@@ -33,6 +35,7 @@ pub mod hold;
 pub mod idempotency_key;
 pub mod lane;
 pub mod lead;
+pub mod mark_key;
 pub mod priority;
 pub mod provider_list;
 pub mod provider_order;
@@ -40,6 +43,7 @@ pub mod quarantined_event;
 pub mod rate;
 pub mod recipient;
 pub mod reconcile_mark;
+pub mod retention_run;
 pub mod scope;
 pub mod sealed;
 pub mod status;

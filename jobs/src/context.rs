@@ -9,6 +9,7 @@ use entity::{Clock, Policy, Priority};
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::Facts;
+use crate::retention::Periods;
 use crate::scope::Scopes;
 use crate::store::Store;
 use crate::sync::Direction;
@@ -35,8 +36,8 @@ pub struct Settings {
     pub retry_base: std::time::Duration,
     /// `EMAIL_MAX_AGE`: nothing waits on Mailgun for longer.
     pub max_age: TimeDelta,
-    /// `EMAIL_RETENTION_DAYS`.
-    pub retention: TimeDelta,
+    /// How long things are kept.
+    pub retention: Periods,
     /// `UNCONFIRMED_HIGH|NORMAL|LOW`, by lane.
     pub policies: [Policy; 3],
     /// Tags an email may carry.
@@ -57,7 +58,7 @@ impl Default for Settings {
             max_tries: 3,
             retry_base: std::time::Duration::from_millis(200),
             max_age: TimeDelta::days(3),
-            retention: TimeDelta::days(400),
+            retention: Periods::default(),
             policies: [Policy::Resend, Policy::Verify, Policy::Verify],
             most_tags: 3,
             suppression_sync: Direction::Both,
@@ -95,6 +96,7 @@ pub struct Context {
     /// Wakes the executor of campaigns, where one runs in this process; others look by themselves.
     pub executor: tokio::sync::Notify,
     pub unsubscribe: crate::unsubscribe::Key,
+    pub marks: crate::erase::Marks,
     pub foreign_ids: crate::reconcile::mark::ForeignIds,
     pub batch_ids: crate::reconcile::mark::BatchIds,
     /// Which counters this process adds to ([`entity::tally`]).
@@ -129,6 +131,7 @@ impl Context {
             campaign_keys: crate::send::personal::Keys::default(),
             executor: tokio::sync::Notify::new(),
             unsubscribe: crate::unsubscribe::Key::default(),
+            marks: crate::erase::Marks::default(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),
             batch_ids: crate::reconcile::mark::BatchIds::default(),
             shard_of_process: (chance * 8.0) as i16,

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::control::repeat;
 use crate::error::Result;
 use crate::store::execute;
-use crate::{Context, clean};
+use crate::{Context, clean, retention};
 
 /// Something that runs by the clock.
 pub struct Schedule {
@@ -33,7 +33,7 @@ pub const SCHEDULES: &[Schedule] = &[
     Schedule {
         name: "clean-finished",
         cron: "0 0 * * * *",
-        run: |ctx| async move { clean::finished(&ctx).await }.boxed(),
+        run: |ctx| async move { retention::run(&ctx).await }.boxed(),
     },
     Schedule {
         name: "clean-suppressions",

@@ -61,6 +61,10 @@ impl Engine {
         workers: bool,
     ) -> Result<Self, LaneError> {
         watch::align(&ctx).await;
+        // A database that is away is asked again by whoever needs it.
+        if let Err(error) = ctx.marks.make(&ctx).await {
+            tracing::warn!(cause = %error, "The key of erased recipients could not be read yet");
+        }
         let (configured, told) = (redis.is_some(), redis.clone());
         let tasks = TaskTracker::new();
         let (lanes, sender) = if workers {

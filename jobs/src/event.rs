@@ -131,6 +131,19 @@ impl Event {
         digest(&[self.domain.as_bytes(), id, at, self.kind.word().as_bytes(), recipient.as_bytes()])
     }
 
+    /// The same without Mailgun's and the receiving server's words, which may name the recipient.
+    pub fn nameless(&self) -> Self {
+        let mut event = self.clone();
+        match &mut event.kind {
+            Kind::Bounced(failure) | Kind::Deferred(failure) => failure.message = None,
+            Kind::Rejected { reason } => *reason = None,
+            Kind::Clicked { url, .. } => *url = None,
+            Kind::Accepted | Kind::Delivered | Kind::Opened(_) => {}
+            Kind::Complained | Kind::Unsubscribed | Kind::Unknown { .. } => {}
+        }
+        event
+    }
+
     /// In a few words why it is bad news, where it is.
     pub fn why(&self) -> Option<String> {
         match &self.kind {

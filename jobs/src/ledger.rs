@@ -64,7 +64,8 @@ impl Shard {
 /// The columns of a [`Row`], for a select with the alias `q`.
 pub const COLUMNS: &str = "q.id, q.lane, q.scope, q.status, q.fence, q.attempts, q.due_at, q.lease_until, q.resolve_at, \
      q.send_at, q.deliver_by, q.on_unconfirmed, q.cancel_requested, q.acceptances, q.heard, q.rejected, \
-     q.last_error, q.provider_id, q.omitted, q.first_try_at, q.sent_at, q.finished_at";
+     q.last_error, q.provider_id, q.omitted, q.first_try_at, q.sent_at, q.finished_at, \
+     q.content_deleted_at IS NOT NULL AS content_gone";
 
 /// Reads a [`Row`] from a result with [`COLUMNS`].
 pub fn read_row(row: &QueryResult) -> Result<Row> {
@@ -91,6 +92,7 @@ pub fn read_row(row: &QueryResult) -> Result<Row> {
         first_try_at: row.try_get("", "first_try_at")?,
         sent_at: row.try_get("", "sent_at")?,
         finished_at: row.try_get("", "finished_at")?,
+        content_gone: row.try_get("", "content_gone")?,
     })
 }
 
@@ -220,7 +222,7 @@ async fn gather_facts(
     if unsent.is_empty() {
         return Ok(AllFacts { base, suppressed: HashMap::new(), of_cancelled: HashSet::new(), pauses: Vec::new() });
     }
-    let suppressed = suppress::of_emails(tx, &ctx.store, base.now, &unsent).await?;
+    let suppressed = suppress::of_emails(tx, ctx, base.now, &unsent).await?;
     let of_cancelled = of_cancelled_campaigns(tx, &ctx.store, &unsent).await?;
     let pauses = hold::ended(tx, ctx, base.now - base.max_age).await?;
     Ok(AllFacts { base, suppressed, of_cancelled, pauses })

@@ -5,7 +5,8 @@
 //! emails in doubt and `reconcile` for events that no webhook brought; `sync` keeps Mailgun's own suppressions and ours
 //! alike; `ledger` alone changes where an email stands. `hold` and
 //! `breaker` make it wait, `control` and `bulk` act on request, `campaign` makes emails of recipients, `render` says what each
-//! of them reads, `restored` holds what a backup brought back, and `engine` starts and stops it all.
+//! of them reads, `restored` holds what a backup brought back; `retention` forgets what has had its time, `erase` whoever asks for
+//! it, `keyring` rotates keys, and `engine` starts and stops it all.
 
 #![expect(missing_docs, reason = "a field's name says it; where it does not, it has a comment")]
 
@@ -21,6 +22,7 @@ mod context;
 pub mod control;
 pub mod cron;
 pub mod engine;
+pub mod erase;
 pub mod error;
 pub mod event;
 pub mod feed;
@@ -29,6 +31,7 @@ pub mod find;
 pub mod group;
 pub mod guard;
 pub mod hold;
+pub mod keyring;
 pub mod lane;
 pub mod lead;
 pub mod ledger;
@@ -42,6 +45,7 @@ pub mod record;
 pub mod render;
 pub mod resolve;
 pub mod restored;
+pub mod retention;
 pub mod rows;
 pub mod scope;
 pub mod send;

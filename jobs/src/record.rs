@@ -18,6 +18,7 @@ use futures::future::FutureExt;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub(crate) use events::keys_of;
 pub use replay::{Change, Replayed, replay};
 
 use crate::Context;

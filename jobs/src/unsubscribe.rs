@@ -14,11 +14,11 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::Context;
 use crate::error::Result;
 use crate::event::LogItem;
 use crate::record::Recorder;
 use crate::store::{execute, rows};
+use crate::{Context, erase};
 
 /// What links are sealed for.
 const COLUMN: &str = "link";
@@ -91,10 +91,12 @@ impl Link {
 
     /// The address is unsubscribed already.
     async fn holds(&self, ctx: &Context) -> Result<bool> {
-        let text = "SELECT s.id FROM email_suppression_list s WHERE s.target = $1 AND s.reason = $2 AND s.sandbox = $3 \
+        let marks = erase::marks_of(ctx, [self.target.as_str()]).await?;
+        let mark = marks.into_keys().next().unwrap_or_else(|| self.target.clone());
+        let text = "SELECT s.id FROM email_suppression_list s WHERE s.target IN ($1, $4) AND s.reason = $2 AND s.sandbox = $3 \
                     AND s.lifted_at IS NULL AND s.expires_at IS NULL";
-        let values =
-            [Value::from(self.target.clone()), Reason::Unsubscribe.to_value().into(), Value::from(self.sandbox)];
+        let reason = Value::from(Reason::Unsubscribe.to_value());
+        let values = [Value::from(self.target.clone()), reason, Value::from(self.sandbox), Value::from(mark)];
         Ok(!rows(ctx.store.by_key(), ctx.store.sql(text, values)).await?.is_empty())
     }
 }

@@ -22,6 +22,8 @@ mod m20261124_000013_reconcile;
 mod m20261124_000014_batches;
 mod m20261124_000015_plans;
 mod m20261124_000017_provider_lists;
+mod m20261124_000018_keeping;
+mod m20261124_000019_erasure;
 
 /// The list, in order.
 pub struct Migrator;
@@ -44,6 +46,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000014_batches::Migration),
             Box::new(m20261124_000015_plans::Migration),
             Box::new(m20261124_000017_provider_lists::Migration),
+            Box::new(m20261124_000018_keeping::Migration),
+            Box::new(m20261124_000019_erasure::Migration),
         ]
     }
 }

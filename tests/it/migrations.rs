@@ -55,8 +55,9 @@ async fn the_tables_are_what_the_entities_say(backend: Backend) {
     }
     answers! {
         api_key attempt breaker bulk_operation campaign_metrics content cron_run delivery_event domain_health email
-        email_facts event_clock event_key event_seal failure hold idempotency_key lane lead provider_list
-        provider_order quarantined_event reconcile_mark scope suppression suppression_fact suppression_tally tally unsubscribe_key webhook_token
+        email_facts erasure event_clock event_key event_seal failure hold idempotency_key lane lead mark_key provider_list
+        provider_order quarantined_event reconcile_mark retention_run scope suppression suppression_fact suppression_tally tally
+        unsubscribe_key webhook_token
     }
 }
 

@@ -27,6 +27,7 @@ fn alike(email: &email::Model) -> email::Model {
         lease_until: known(email.lease_until),
         recipient: String::new(),
         recipient_key: String::new(),
+        recipient_mark: None,
         ..email.clone()
     }
 }

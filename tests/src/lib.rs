@@ -5,6 +5,7 @@ pub mod app;
 pub mod child;
 pub mod client;
 pub mod database;
+pub mod dump;
 pub mod faults;
 pub mod ledger;
 pub mod mailgun;

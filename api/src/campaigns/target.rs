@@ -88,8 +88,7 @@ async fn imagine(ctx: &Context, recipients: &[NewRecipient]) -> jobs::Result<Add
             Ok(_) => added.known += 1,
         }
     }
-    let list =
-        List::ask(ctx.store.read(), &ctx.store, ctx.clock.now(), ctx.settings.sandbox, keys.iter().map(String::as_str));
+    let list = List::ask(ctx.store.read(), ctx, ctx.clock.now(), ctx.settings.sandbox, keys.iter().map(String::as_str));
     let list = list.await?;
     added.suppressed = keys.iter().filter(|key| list.blocks(key, false).is_some()).count() as u64;
     Ok(added)

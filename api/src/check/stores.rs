@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Finding, found};
-use crate::config::Setup;
+use crate::config::{Keys, Setup};
 
 /// How long each of them may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,6 +30,8 @@ pub(super) async fn look(setup: &Setup) -> Vec<Finding> {
     match timeout(PATIENCE, database(setup)).await {
         Ok(Ok(Base::Ready(store))) => {
             findings.push(found("database", Ok("answers, up to date".to_owned())));
+            let opens = timeout(PATIENCE, keyring(setup, &store)).await;
+            findings.push(found("keyring", opens.unwrap_or_else(|_| Err("did not answer in time".to_owned()))));
             let stands = timeout(PATIENCE, stand(setup, *store)).await;
             findings.extend(stands.unwrap_or_else(|_| vec![found("queue", Err("did not answer in time".to_owned()))]));
         }
@@ -55,6 +57,22 @@ async fn database(setup: &Setup) -> Result<Base, String> {
     match migration::pending(store.read()).await.map_err(|error| error.to_string())? {
         0 => Ok(Base::Ready(Box::new(store))),
         pending => Ok(Base::Not(format!("answers; {pending} migrations are pending, `serve` and `migrate` run them"))),
+    }
+}
+
+/// Whether what is stored can be opened.
+async fn keyring(setup: &Setup, store: &Store) -> Result<String, String> {
+    // A key file that is not there is told of by `keys`; none is made here.
+    if matches!(&setup.keys, Keys::File(path) if !path.exists()) {
+        return Ok("not looked at: there is no key yet".to_owned());
+    }
+    let keyring = setup.keys.open().map_err(|error| error.to_string())?;
+    match jobs::keyring::missing(store, &keyring).await {
+        Ok(missing) if missing.is_empty() => Ok("has every key that stored content needs".to_owned()),
+        Ok(missing) => {
+            Err(format!("CONTENT_KEYRING {}: put it back behind the first one", jobs::keyring::words(&missing)))
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -8,6 +8,7 @@ use axum::http::Uri;
 use chrono::TimeDelta;
 use jobs::Timing;
 use jobs::lane::RedisSettings;
+use jobs::retention::Periods;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::transport::{Origins, Pace};
@@ -125,10 +126,24 @@ impl Config {
             max_tries: self.mailgun_max_retries,
             retry_base: Duration::from_millis(self.mailgun_retry_base_ms),
             max_age: self.email_max_age,
-            retention: TimeDelta::days(i64::from(self.email_retention_days)),
+            retention: self.periods()?,
             policies: [self.unconfirmed_high, self.unconfirmed_normal, self.unconfirmed_low],
             most_tags: usize::from(self.mailgun_max_tags),
             suppression_sync: self.suppression_sync,
+        })
+    }
+
+    fn periods(&self) -> Result<Periods, Nonsense> {
+        if self.retention_tokens < TimeDelta::hours(13) {
+            return Err(nonsense("RETENTION_TOKENS", "must be at least 13h: a webhook's signature has effect for 12"));
+        }
+        Ok(Periods {
+            bodies: self.retention_bodies,
+            webhooks: self.retention_webhooks,
+            events: self.retention_events,
+            emails: TimeDelta::days(i64::from(self.email_retention_days)),
+            tokens: self.retention_tokens,
+            keys: self.retention_keys,
         })
     }
 

@@ -44,7 +44,7 @@ fn nothing_configured_is_an_embedded_sandbox() {
     let settings = setup.settings;
     assert_eq!((settings.slots, settings.max_tries, settings.most_tags), (5, 3, 3));
     assert_eq!(settings.retry_base, Duration::from_millis(200));
-    assert_eq!((settings.max_age, settings.retention), (TimeDelta::days(3), TimeDelta::days(400)));
+    assert_eq!((settings.max_age, settings.retention), (TimeDelta::days(3), jobs::retention::Periods::default()));
     assert_eq!(settings.policies, [Policy::Resend, Policy::Verify, Policy::Verify]);
     assert_eq!(settings.suppression_sync, jobs::sync::Direction::Both);
     assert!(settings.sandbox);
@@ -105,6 +105,11 @@ fn nonsense_is_refused_with_the_variables_name() {
         (&["--mailgun-retry-base-ms=fast"], "MAILGUN_RETRY_BASE_MS"),
         (&["--execution-batch-concurrency=0"], "EXECUTION_BATCH_CONCURRENCY"),
         (&["--email-retention-days=0"], "EMAIL_RETENTION_DAYS"),
+        (&["--retention-bodies=30"], "RETENTION_BODIES"),
+        (&["--retention-webhooks=59m"], "RETENTION_WEBHOOKS"),
+        (&["--retention-events=36501d"], "RETENTION_EVENTS"),
+        (&["--retention-tokens=12h"], "RETENTION_TOKENS"),
+        (&["--retention-keys=week"], "RETENTION_KEYS"),
         (&["--email-max-age=3"], "EMAIL_MAX_AGE"),
         (&["--email-max-age=10s"], "EMAIL_MAX_AGE"),
         (&["--email-max-age=-3d"], "EMAIL_MAX_AGE"),

@@ -15,6 +15,23 @@ pub enum LogFormat {
 
 /// A time span: a whole number and `s`, `m`, `h` or `d`; between a minute and a year.
 pub fn age(text: &str) -> Result<TimeDelta, String> {
+    let age = span(text)?;
+    if age < TimeDelta::minutes(1) || age > TimeDelta::days(365) {
+        return Err("must be between 1m and 365d".to_owned());
+    }
+    Ok(age)
+}
+
+/// The same for what is kept: between an hour and a hundred years.
+pub fn period(text: &str) -> Result<TimeDelta, String> {
+    let period = span(text)?;
+    if period < TimeDelta::hours(1) || period > TimeDelta::days(36_500) {
+        return Err("must be between 1h and 36500d".to_owned());
+    }
+    Ok(period)
+}
+
+fn span(text: &str) -> Result<TimeDelta, String> {
     let bad = || "must be a number and s, m, h or d, such as 3d".to_owned();
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(bad)?;
     let seconds = match unit {
@@ -25,11 +42,7 @@ pub fn age(text: &str) -> Result<TimeDelta, String> {
         _ => return Err(bad()),
     };
     let number: u32 = number.parse().map_err(|_| bad())?;
-    let age = TimeDelta::seconds(i64::from(number) * seconds);
-    if age < TimeDelta::minutes(1) || age > TimeDelta::days(365) {
-        return Err("must be between 1m and 365d".to_owned());
-    }
-    Ok(age)
+    Ok(TimeDelta::seconds(i64::from(number) * seconds))
 }
 
 /// A policy by its name, in any case.

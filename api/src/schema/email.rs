@@ -161,7 +161,12 @@ impl Email {
         self.row.sandbox
     }
 
-    /// What it says; null once past retention. For a key that may only read, null with the error FORBIDDEN.
+    /// When what it said was deleted: past retention, or because its recipient was erased. Null while it is there.
+    async fn content_deleted_at(&self) -> Option<DateTime<Utc>> {
+        self.row.content_deleted_at
+    }
+
+    /// What it says; null once that was deleted, see `contentDeletedAt`. For a key that may only read, null with the error FORBIDDEN.
     async fn content(&self, ctx: &Context<'_>) -> Option<Result<EmailContent, Fault>> {
         self.opened(ctx).await.transpose()
     }

@@ -256,7 +256,7 @@ impl QueueMutations {
     ) -> Result<CleanQueuePayload, Fault> {
         let ctx = &ctx.app()?.ctx;
         let now = ctx.clock.now();
-        let finished_before = finished_before.unwrap_or(now - ctx.settings.retention);
+        let finished_before = finished_before.unwrap_or(now - ctx.settings.retention.emails);
         if finished_before > now {
             let error = UserError::at(&["finishedBefore"], UserErrorCode::Invalid, "is in the future");
             return Ok(CleanQueuePayload {

@@ -64,7 +64,9 @@ impl From<Refusal> for UserError {
             Refusal::NotFound => UserErrorCode::NotFound,
             Refusal::Stale | Refusal::NotWaiting(_) => UserErrorCode::Conflict,
             Refusal::NotCancellable(_) => UserErrorCode::NotCancellable,
-            Refusal::NotRetryable(_) | Refusal::Rejected | Refusal::Unconfirmed => UserErrorCode::NotRetryable,
+            Refusal::NotRetryable(_) | Refusal::Rejected | Refusal::Unconfirmed | Refusal::ContentGone => {
+                UserErrorCode::NotRetryable
+            }
             Refusal::StillSuppressed | Refusal::DeadlineOver | Refusal::CampaignCancelled => {
                 UserErrorCode::NotRetryable
             }

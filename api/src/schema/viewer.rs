@@ -62,7 +62,7 @@ impl ViewerQueries {
             version: env!("CARGO_PKG_VERSION"),
             sandbox: app.ctx.settings.sandbox,
             features: features.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect(),
-            retention: Retention { email_days: int(app.ctx.settings.retention.num_days()) },
+            retention: Retention { email_days: int(app.ctx.settings.retention.emails.num_days()) },
         })
     }
 }

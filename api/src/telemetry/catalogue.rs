@@ -28,6 +28,8 @@ const fn gauge(name: &'static str, help: &'static str) -> Metric {
 }
 
 const LANES: &[&str] = &["high", "normal", "low"];
+
+/// Mailgun's own.
 const LISTS: &[&str] = &["bounces", "complaints", "unsubscribes"];
 
 const METRICS: &[Metric] = &[
@@ -107,25 +109,38 @@ const METRICS: &[Metric] = &[
     counts(
         "mailmind_suppression_sync_pulled_total",
         &[("list", LISTS), ("outcome", &["added", "known", "skipped"])],
-        "Entries met in Mailgun's own lists.",
+        "Entries of Mailgun's lists that were read.",
     ),
     counts(
         "mailmind_suppression_sync_told_total",
         &[("list", LISTS), ("kind", &["entry", "lift"]), ("outcome", &["done", "failed", "limited"])],
-        "Entries and lifts that Mailgun was told of.",
+        "Entries and lifts that Mailgun's lists were told of.",
     ),
     counts(
         "mailmind_suppression_sync_failures_total",
         &[("list", LISTS), ("kind", &["limited", "refused", "not_allowed", "away", "unreadable"])],
-        "Readings of Mailgun's own lists that broke off.",
+        "Readings of Mailgun's lists that broke off.",
     ),
-    gauge("mailmind_suppression_sync_failing", "1 while one of Mailgun's own lists can't be read, by domain and list."),
-    gauge("mailmind_suppression_sync_stuck", "Entries and lifts that Mailgun did not take in five tries."),
-    gauge("mailmind_suppression_sync_pending_entries", "Entries that Mailgun is still to be told of."),
-    gauge("mailmind_suppression_sync_pending_lifts", "Lifts that Mailgun is still to be told of."),
-    gauge(
-        "mailmind_suppression_sync_finished_timestamp_seconds",
-        "When one of Mailgun's own lists was last read to its end, in seconds since 1970.",
+    counts(
+        "mailmind_retention_removed_total",
+        &[(
+            "rule",
+            &[
+                "bodies",
+                "webhooks",
+                "events",
+                "emails",
+                "webhook tokens",
+                "idempotency keys",
+                "unconfirmed events",
+                "ended holds",
+                "bulk operations",
+                "runs",
+                "rates",
+                "erasures",
+            ],
+        )],
+        "What went as its time was over, by rule.",
     ),
     gauge("mailmind_database_up", "1 while the database answers this process."),
     gauge("mailmind_redis_configured", "1 where REDIS_HOST is set."),
@@ -141,6 +156,14 @@ const METRICS: &[Metric] = &[
     gauge("mailmind_reconcile_lag_seconds", "How far behind Mailgun's log was read whole, by sending domain."),
     gauge("mailmind_reconcile_recovered", "Events that no webhook had brought, ever, by sending domain."),
     gauge("mailmind_reconcile_failing", "1 while Mailgun's log can't be read, by sending domain."),
+    gauge("mailmind_suppression_sync_failing", "1 while a list of Mailgun's can't be read, by sending domain."),
+    gauge(
+        "mailmind_suppression_sync_finished_timestamp_seconds",
+        "When a list of Mailgun's was last read to its end, by sending domain.",
+    ),
+    gauge("mailmind_suppression_sync_stuck", "What Mailgun did not take in five tries, by sending domain and list."),
+    gauge("mailmind_suppression_sync_pending_entries", "Entries that Mailgun's lists are still to be told of."),
+    gauge("mailmind_suppression_sync_pending_lifts", "Lifts that Mailgun's lists are still to be told of."),
     gauge("mailmind_webhooks_silent", "1 while events happen and no webhook brings them, by sending domain."),
 ];
 

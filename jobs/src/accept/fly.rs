@@ -24,7 +24,7 @@ pub(super) async fn fly(ctx: Arc<Context>, members: Arc<Vec<Arc<Admission>>>) ->
     let tx = ctx.store.begin().await?;
     let mut answers: Vec<Option<Admitted>> = bind_keys(&tx, &ctx, &members).await?;
     let keys = members.iter().flat_map(|m| &m.keys).map(String::as_str);
-    let list = List::ask(&tx, &ctx.store, ctx.clock.now(), ctx.settings.sandbox, keys).await?;
+    let list = List::ask(&tx, &ctx, ctx.clock.now(), ctx.settings.sandbox, keys).await?;
     let mut fresh = Vec::new();
     for (member, answer) in members.iter().zip(&mut answers) {
         if answer.is_none() {
@@ -129,10 +129,10 @@ pub(crate) async fn insert_emails(
         return Ok(HashSet::new());
     }
     let text = "INSERT INTO email_queue (id, scope, lane, status, due_at, send_at, deliver_by, content_id, campaign_id, lead_id, \
-         sender, recipient, recipient_key, cc, bcc, reply_to, omitted, on_unconfirmed, transactional, test_mode, sandbox, \
+         sender, recipient, recipient_key, recipient_mark, cc, bcc, reply_to, omitted, on_unconfirmed, transactional, test_mode, sandbox, \
          last_error, finished_at, created_at, updated_at) \
          SELECT v.id, v.scope, v.lane, v.status, v.due_at, v.send_at, v.deliver_by, v.content_id, v.campaign_id, v.lead_id, \
-         v.sender, v.recipient, v.recipient_key, v.cc, v.bcc, v.reply_to, v.omitted, v.on_unconfirmed, v.transactional, \
+         v.sender, v.recipient, v.recipient_key, v.recipient_mark, v.cc, v.bcc, v.reply_to, v.omitted, v.on_unconfirmed, v.transactional, \
          v.test_mode, v.sandbox, v.last_error, v.finished_at, v.created_at, v.created_at FROM {rows} AS v WHERE true \
          ON CONFLICT (id) DO NOTHING RETURNING id";
     let all = || fresh.iter();
@@ -150,6 +150,7 @@ pub(crate) async fn insert_emails(
         .text("sender", all().map(|e| e.sender.clone()))
         .text("recipient", all().map(|e| e.recipient.clone()))
         .text("recipient_key", all().map(|e| e.recipient_key.clone()))
+        .text("recipient_mark", all().map(|e| e.recipient_mark.clone()))
         .text("cc", all().map(|e| e.cc.clone()))
         .text("bcc", all().map(|e| e.bcc.clone()))
         .text("reply_to", all().map(|e| e.reply_to.clone()))

@@ -183,7 +183,7 @@ async fn end_suppressed(
     ids: &[Uuid],
     rung: &mut BTreeSet<Priority>,
 ) -> Result<Done> {
-    let mut blocked = suppress::of_emails(tx, &ctx.store, ctx.clock.now(), ids).await?;
+    let mut blocked = suppress::of_emails(tx, ctx, ctx.clock.now(), ids).await?;
     let moves: Vec<Move> = ids
         .iter()
         .filter_map(|id| Some(Move { email: *id, cause: Cause::Suppress { why: blocked.remove(id)? } }))

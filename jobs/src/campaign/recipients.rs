@@ -259,7 +259,7 @@ impl Added {
             group.iter().map(|r| r.address_key.as_str()).filter(|key| !known.contains(*key)).collect();
         self.known += known.len() as u64;
         self.added += added.len() as u64;
-        let list = List::ask(db, &ctx.store, ctx.clock.now(), campaign.sandbox, added.iter().copied()).await?;
+        let list = List::ask(db, ctx, ctx.clock.now(), campaign.sandbox, added.iter().copied()).await?;
         self.suppressed += added.iter().filter(|key| list.blocks(key, campaign.transactional).is_some()).count() as u64;
         Ok(())
     }

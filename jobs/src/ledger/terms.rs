@@ -29,6 +29,8 @@ pub struct Row {
     pub first_try_at: Option<DateTime<Utc>>,
     pub sent_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
+    /// What it said is deleted: it can't go again.
+    pub content_gone: bool,
 }
 
 /// What happened, or is asked for.
@@ -175,6 +177,9 @@ pub enum Refusal {
     /// Mailgun would reject it again: the same email is not taken twice.
     #[error("Mailgun rejected it: send it anew")]
     Rejected,
+    /// What it said is deleted.
+    #[error("its content is past retention or was erased: send it anew")]
+    ContentGone,
     /// It may be with Mailgun; only somebody who knows may decide.
     #[error("it may be with Mailgun: use resolveEmail to say whether it was sent")]
     Unconfirmed,

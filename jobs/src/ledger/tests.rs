@@ -53,6 +53,7 @@ pub(crate) fn row(status: Status) -> Row {
         first_try_at: Some(now()),
         sent_at: None,
         finished_at: status.is_finished().then(now),
+        content_gone: false,
     }
 }
 

@@ -271,6 +271,9 @@ fn retry(row: &mut Row, facts: &Facts) -> Result<Effect, Refusal> {
         Status::Unconfirmed => return Err(Refusal::Unconfirmed),
         other => return Err(Refusal::NotRetryable(Name(other))),
     }
+    if row.content_gone {
+        return Err(Refusal::ContentGone);
+    }
     // Refused rather than ended CANCELLED: why it failed is worth more than that it was asked for in vain.
     if facts.campaign_cancelled {
         return Err(Refusal::CampaignCancelled);

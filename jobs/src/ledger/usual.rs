@@ -49,8 +49,10 @@ pub async fn claim(
            AND NOT EXISTS (SELECT 1 FROM email_breakers b WHERE b.open) \
            AND NOT EXISTS (SELECT 1 FROM campaigns k WHERE k.id = q.campaign_id AND k.cancelled_at IS NOT NULL) \
            AND NOT EXISTS (SELECT 1 FROM email_suppression_list s \
-             WHERE s.target IN (q.recipient_key, substring(q.recipient_key from '[^@]*$')) AND s.lifted_at IS NULL \
+             WHERE s.target IN (q.recipient_key, substring(q.recipient_key from '[^@]*$'), q.recipient_mark) \
+             AND s.lifted_at IS NULL \
              AND (s.expires_at IS NULL OR s.expires_at > $1) AND (NOT s.sandbox OR $2)) \
+           AND (q.recipient_mark IS NOT NULL OR NOT EXISTS (SELECT 1 FROM recipient_erasures)) \
            ORDER BY q.id FOR UPDATE OF q SKIP LOCKED), \
          moved AS (UPDATE email_queue AS q SET status = $6, fence = q.fence + 1, lease_until = $3, \
            first_try_at = coalesce(q.first_try_at, $1), batched = q.batched OR $7, updated_at = $1 \

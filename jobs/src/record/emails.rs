@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use entity::{delivery_event, email_facts, suppression_fact};
+use entity::{delivery_event, email, email_facts, suppression_fact};
 use sea_orm::{DatabaseTransaction, FromQueryResult};
 use uuid::Uuid;
 
 use super::events::{self, About};
 use super::facts;
-use crate::Context;
 use crate::batch::Batch;
+use crate::erase::Marks;
 use crate::error::Result;
 use crate::event::{Consequence, Event, consequence};
 use crate::ledger::{self, Cause, Move, Row, Shard};
@@ -18,6 +18,7 @@ use crate::mailer::message_id;
 use crate::metric::Counts;
 use crate::rows::Rows;
 use crate::store::rows;
+use crate::{Context, erase};
 
 /// The emails of a group of events, in a transaction that holds their rows.
 #[derive(Default)]
@@ -34,6 +35,8 @@ pub struct Emails {
 /// What never changes of an email, and the facts beside its status.
 struct Known {
     recipient: String,
+    /// Whoever was erased of its copies, by their marks.
+    erased_copies: Vec<String>,
     campaign: Option<Uuid>,
     scope: i32,
     sandbox: bool,
@@ -41,6 +44,16 @@ struct Known {
     facts: email_facts::Model,
     /// Events added to the facts.
     changed: bool,
+}
+
+impl Known {
+    fn has_erased(&self) -> bool {
+        erase::is_mark(&self.recipient) || !self.erased_copies.is_empty()
+    }
+
+    fn has(&self, mark: &String) -> bool {
+        self.recipient == *mark || self.erased_copies.contains(mark)
+    }
 }
 
 impl Emails {
@@ -55,14 +68,17 @@ impl Emails {
             return Ok(emails);
         }
         let text = format!(
-            "SELECT {}, q.recipient_key, q.campaign_id, q.sandbox, q.batched FROM email_queue q WHERE q.id {{ids}} ORDER BY q.id {}",
+            "SELECT {}, q.recipient_key, q.cc, q.bcc, q.campaign_id, q.sandbox, q.batched FROM email_queue q WHERE q.id {{ids}} ORDER BY q.id {}",
             ledger::COLUMNS,
             ctx.store.for_update()
         );
         for row in rows(tx, ctx.store.sql_ids(&text, [], ids.iter().copied())).await? {
             let email = ledger::read_row(&row)?;
+            let copies: [Option<String>; 2] = [row.try_get("", "cc")?, row.try_get("", "bcc")?];
+            let copies = copies.iter().flat_map(|list| email::Model::mailboxes(list.as_deref()));
             let known = Known {
                 recipient: row.try_get("", "recipient_key")?,
+                erased_copies: copies.filter(|copy| erase::is_mark(copy)).collect(),
                 campaign: row.try_get("", "campaign_id")?,
                 scope: email.scope,
                 sandbox: row.try_get("", "sandbox")?,
@@ -83,12 +99,14 @@ impl Emails {
         Ok(emails)
     }
 
-    /// Whom an event is about. One that names nobody is about the email's own recipient.
-    pub fn about(&self, event: &Event) -> About {
+    /// Whom an event is about. One that names nobody is about the email's own recipient. Who was erased of an email stays so.
+    pub fn about(&self, marks: &Marks, event: &Event) -> About {
         let Some((id, known)) = event.email.and_then(|id| self.known.get_key_value(&id)) else {
             return About { recipient: event.recipient.clone(), ..About::default() };
         };
         let recipient = event.recipient.as_ref().unwrap_or(&known.recipient);
+        let mark = marks.known().filter(|_| known.has_erased()).map(|key| key.mark(recipient));
+        let recipient = mark.as_ref().filter(|mark| known.has(mark)).unwrap_or(recipient);
         About {
             email: Some(*id),
             campaign: known.campaign,
@@ -99,6 +117,8 @@ impl Emails {
 
     /// Lets an event be said; `id` is its row's. `sandbox` is what an address is suppressed for where the email is not ours.
     pub fn hear(&mut self, sandbox: bool, id: Uuid, event: &Event, about: &About, now: DateTime<Utc>) {
+        let nameless = about.recipient.as_deref().is_some_and(erase::is_mark).then(|| event.nameless());
+        let event = nameless.as_ref().unwrap_or(event);
         self.suppressions.extend(self.suppression(sandbox, id, event, about, now));
         let Some(email) = about.email else { return };
         self.batch_ids.extend(self.batch_id(email, event));

@@ -6,11 +6,11 @@ use entity::suppression::BounceType;
 use sea_orm::{ActiveEnum, ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
-use crate::Context;
 use crate::error::Result;
 use crate::event::{Client, Event, Failure, Kind};
 use crate::rows::Rows;
 use crate::store::{Dialect, execute, rows};
+use crate::{Context, erase};
 
 /// Who an event is about, as far as that was found.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +72,15 @@ pub fn row(id: Uuid, source: Source, event: &Event, about: About, now: DateTime<
         Kind::Unknown { name } => row.name = Some(name.clone()),
         Kind::Accepted | Kind::Delivered | Kind::Complained | Kind::Unsubscribed => {}
     }
+    erase::strip(&mut row);
     row
+}
+
+/// Under which keys an event may have become known: by the recipient it names, or by none where its email's own was meant.
+pub fn keys_of(row: &Model) -> [Uuid; 2] {
+    let named = event(row);
+    let unnamed = Event { recipient: None, ..named.clone() };
+    [named.key(&[]), unnamed.key(&[])]
 }
 
 fn describe_failure(row: &mut Model, failure: &Failure) {

@@ -78,7 +78,7 @@ async fn take_effect(
     let mut emails = Emails::lock(tx, ctx, fresh.iter().filter_map(|member| member.event.email)).await?;
     let mut rows = Vec::with_capacity(fresh.len());
     for member in fresh {
-        let about = emails.about(&member.event);
+        let about = emails.about(&ctx.marks, &member.event);
         emails.hear(ctx.settings.sandbox, member.id, &member.event, &about, now);
         let (seal, raw) = (member.raw.seal.id(), &member.raw.bytes);
         rows.push(events::row(member.id, member.source, &member.event, about, now, seal, raw));

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::event::{Event, reread};
 use crate::rows::Rows;
 use crate::store::rows;
-use crate::suppress;
+use crate::{retention, suppress};
 
 /// Events looked at in one transaction.
 const GROUP: i64 = 500;
@@ -56,9 +56,10 @@ pub async fn replay(ctx: &Context, seq: i64) -> Result<Option<Replayed>> {
     let found = rows(ctx.store.by_key(), ctx.store.sql(text, [Value::from(seq), Value::from(GROUP)])).await?;
     let stored = found.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
     let Some(last) = stored.last().map(|row| row.seq) else { return Ok(None) };
-    let read = stored.len() as u64;
+    let read = stored.iter().filter(|row| !retention::is_gone(row)).count() as u64;
     let mut readings = BTreeMap::new();
-    for row in stored {
+    // What was taken away stays as it was read.
+    for row in stored.into_iter().filter(|row| !retention::is_gone(row)) {
         let event = reread_row(ctx, &mut keys, &row).await?;
         if may_differ(&row, &event) {
             readings.insert(row.seq, event);
@@ -101,9 +102,9 @@ async fn take_effect(ctx: &Context, readings: &BTreeMap<i64, Event>) -> Result<V
     let named = stored.iter().flat_map(|row| [row.email_id, readings.get(&row.seq).and_then(|event| event.email)]);
     let mut emails = Emails::lock(&tx, ctx, named.flatten()).await?;
     let mut changed: Vec<(Model, Model, &Event)> = Vec::new();
-    for row in stored {
+    for row in stored.into_iter().filter(|row| !retention::is_gone(row)) {
         let Some(event) = readings.get(&row.seq) else { continue };
-        let mut about = emails.about(event);
+        let mut about = emails.about(&ctx.marks, event);
         if about.email.is_none() && row.email_id.is_some() {
             // The email was cleaned away meanwhile.
             about = events::About { recipient: about.recipient, ..events::About::of(&row) };

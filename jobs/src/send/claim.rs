@@ -138,7 +138,7 @@ async fn look_closer(
     }
     let holds = if any_hold { Holds::load(tx, facts.now).await? } else { Holds::default() };
     let asked = if stands(Guard::Gate) { keys_of(&candidates) } else { Vec::new() };
-    let list = List::ask(tx, &ctx.store, facts.now, ctx.settings.sandbox, asked).await?;
+    let list = List::ask(tx, ctx, facts.now, ctx.settings.sandbox, asked).await?;
     let before: HashMap<Uuid, Row> = candidates.iter().map(|c| (c.claimed.row.id, c.claimed.row.clone())).collect();
     let mut after = before.clone();
     let mut passed = Vec::with_capacity(candidates.len());

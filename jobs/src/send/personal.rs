@@ -64,7 +64,12 @@ impl Keys {
 /// The variables of this email's recipient; none where its campaign has none of them.
 pub(super) async fn variables(ctx: &Context, claimed: &Claimed) -> Result<Map<String, Json>> {
     let (Some(campaign), Some(personal)) = (claimed.campaign, &claimed.personal) else { return Ok(Map::new()) };
+    open(ctx, campaign, personal.recipient, &personal.variables).await
+}
+
+/// The variables that a campaign has for the recipient of this row.
+pub(crate) async fn open(ctx: &Context, campaign: Uuid, recipient: Uuid, sealed: &[u8]) -> Result<Map<String, Json>> {
     let Known { key, .. } = ctx.campaign_keys.get(ctx, campaign).await?;
-    let plain = key.open(recipient::TABLE, personal.recipient, "variables", &personal.variables)?;
+    let plain = key.open(recipient::TABLE, recipient, "variables", sealed)?;
     Ok(serde_json::from_slice(&plain)?)
 }

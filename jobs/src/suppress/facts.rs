@@ -76,6 +76,19 @@ pub(crate) async fn forget(tx: &DatabaseTransaction, ctx: &Context, events: &[uu
     Ok(keys)
 }
 
+/// Gives the facts of these keys to another target, whose own they join, and the list with them. Whoever asks the list sees
+/// it before or after, never between.
+pub(crate) async fn rename(tx: &DatabaseTransaction, ctx: &Context, keys: &BTreeSet<Key>, target: &str) -> Result<()> {
+    let new = keys.iter().map(|(_, reason, sandbox)| (target.to_owned(), *reason, *sandbox));
+    let all: BTreeSet<Key> = keys.iter().cloned().chain(new).collect();
+    lock(tx, ctx, &all).await?;
+    // A note may name somebody.
+    let text = "UPDATE email_suppression_facts AS f SET target = $1, note = NULL FROM {rows} AS v \
+                WHERE f.target = v.target AND f.reason = v.reason AND f.sandbox = v.sandbox";
+    execute(tx, ctx.store.sql_rows(text, [Value::from(target)], of(keys))).await?;
+    settle(tx, ctx, &all).await
+}
+
 fn of(keys: &BTreeSet<Key>) -> Rows {
     Rows::new()
         .text("target", keys.iter().map(|key| key.0.clone()))

@@ -1,13 +1,15 @@
 //! Lifting entries. A lift is a fact with its time: whatever happened before it never suppresses again, however late it is told.
 
+use std::collections::BTreeSet;
+
 use entity::suppression::{self, Reason, Source};
 use entity::suppression_fact;
 
 use super::{facts, state};
-use crate::Context;
 use crate::control::repeat;
 use crate::error::Result;
 use crate::sync::outbox;
+use crate::{Context, erase};
 
 /// What a lift came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +35,12 @@ async fn lift(ctx: &Context, target: &str, reasons: &[Reason]) -> Result<Lifted>
     let tx = ctx.store.begin().await?;
     let now = ctx.clock.now();
     let blocking = state::blocking(&tx, ctx, [target]).await?.remove(target).unwrap_or_default();
-    let lifts: Vec<suppression_fact::Model> = reasons
-        .iter()
-        .map(|reason| suppression_fact::Model {
+    // An erased address may be blocked under its mark.
+    let marks = blocking.iter().map(|entry| entry.target.as_str()).filter(|of| erase::is_mark(of));
+    let targets: BTreeSet<&str> = marks.chain([target]).collect();
+    let each = targets.iter().flat_map(|target| reasons.iter().map(move |reason| (*target, reason)));
+    let lifts: Vec<suppression_fact::Model> = each
+        .map(|(target, reason)| suppression_fact::Model {
             id: ctx.clock.id(),
             target: target.to_owned(),
             reason: *reason,
@@ -52,8 +57,9 @@ async fn lift(ctx: &Context, target: &str, reasons: &[Reason]) -> Result<Lifted>
         .collect();
     facts::record(&tx, ctx, &lifts).await?;
     let still_blocked_by = state::blocking(&tx, ctx, [target]).await?.remove(target).unwrap_or_default();
-    let of_target =
-        still_blocked_by.iter().filter(|entry| entry.target == target && entry.sandbox == ctx.settings.sandbox);
+    let of_target = still_blocked_by
+        .iter()
+        .filter(|entry| targets.contains(entry.target.as_str()) && entry.sandbox == ctx.settings.sandbox);
     let stays: Vec<Reason> = of_target.filter(|entry| entry.expires_at.is_none()).map(|entry| entry.reason).collect();
     let told = outbox::lift(&tx, ctx, target, reasons, &stays).await?;
     tx.commit().await?;

@@ -7,11 +7,11 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
 use super::domain_of;
-use crate::Context;
 use crate::error::Result;
 use crate::find::models;
 use crate::rows::Rows;
 use crate::store::rows;
+use crate::{Context, erase};
 
 /// As many facts as a history tells.
 pub const HISTORY: i64 = 100;
@@ -32,16 +32,24 @@ pub struct State {
 pub async fn state(ctx: &Context, key: &str) -> Result<State> {
     let db = ctx.store.read();
     let by = blocking(db, ctx, [key]).await?.remove(key).unwrap_or_default();
-    let text = "SELECT f.* FROM email_suppression_facts f WHERE f.target IN ($1, $2) AND (NOT f.sandbox OR $3) \
+    let text = "SELECT f.* FROM email_suppression_facts f WHERE f.target IN ($1, $2, $5) AND (NOT f.sandbox OR $3) \
                 ORDER BY f.occurred_at DESC, f.recorded_at DESC, f.id DESC LIMIT $4";
     let domain = domain_of(key).unwrap_or(key);
-    let values = [Value::from(key), Value::from(domain), Value::from(ctx.settings.sandbox), Value::from(HISTORY)];
+    let marks = erase::marks_of(ctx, [key]).await?;
+    let mark = marks.keys().next().map_or(key, String::as_str);
+    let values = [
+        Value::from(key),
+        Value::from(domain),
+        Value::from(ctx.settings.sandbox),
+        Value::from(HISTORY),
+        Value::from(mark),
+    ];
     let history = models(&rows(db, ctx.store.sql(text, values)).await?)?;
     Ok(State { by, history })
 }
 
 /// The active entries that bind each of `keys` (addresses or domains) in this process' mode: an address' own first, then its
-/// domain's.
+/// domain's, then those that stand under its mark since it was erased.
 ///
 /// # Errors
 /// The database's own.
@@ -51,7 +59,9 @@ pub async fn blocking<'a>(
     keys: impl IntoIterator<Item = &'a str>,
 ) -> Result<HashMap<String, Vec<suppression::Model>>> {
     let keys: BTreeSet<&str> = keys.into_iter().collect();
-    let targets: BTreeSet<&str> = keys.iter().flat_map(|key| [Some(*key), domain_of(key)]).flatten().collect();
+    let marks = erase::marks_of(ctx, keys.iter().copied()).await?;
+    let plain = keys.iter().flat_map(|key| [Some(*key), domain_of(key)]).flatten();
+    let targets: BTreeSet<&str> = plain.chain(marks.keys().map(String::as_str)).collect();
     if targets.is_empty() {
         return Ok(HashMap::new());
     }
@@ -65,7 +75,8 @@ pub async fn blocking<'a>(
         of_target.entry(entry.target.clone()).or_default().push(entry);
     }
     let bound = |key: &str| {
-        let targets = [Some(key), domain_of(key)].into_iter().flatten();
+        let mark = marks.iter().find(|(_, of)| *of == key).map(|(mark, _)| mark.as_str());
+        let targets = [Some(key), domain_of(key), mark].into_iter().flatten();
         targets.filter_map(|target| of_target.get(target)).flatten().cloned().collect::<Vec<_>>()
     };
     Ok(keys.into_iter().map(|key| (key.to_owned(), bound(key))).filter(|(_, by)| !by.is_empty()).collect())

@@ -14,13 +14,13 @@ use uuid::Uuid;
 use super::mark::{self, Reading};
 use super::provider::{Item, Page, SyncError};
 use super::{Desk, Direction, outbox, rule};
-use crate::Context;
 use crate::control::repeat;
 use crate::error::Result;
 use crate::find::models;
 use crate::rows::Rows;
 use crate::store::rows;
 use crate::suppress::enter;
+use crate::{Context, erase};
 
 /// Entries of ours that are looked at in one transaction.
 const GROUP: i64 = 1_000;
@@ -208,6 +208,17 @@ async fn news(
     }
     let targets: BTreeSet<&str> = told.iter().map(|fact| fact.target.as_str()).collect();
     let leaving = outbox::leaving(tx, ctx, &mark.domain, mark.list, &targets).await?;
+    // Mailgun still has the addresses of recipients who were erased here.
+    let erased = erase::erased(tx, ctx, targets.iter().copied()).await?;
+    let told: Vec<suppression_fact::Model> = told
+        .into_iter()
+        .filter(|fact| !leaving.contains(&fact.target))
+        .map(|fact| match erased.get(&fact.target) {
+            Some(mark) => suppression_fact::Model { target: mark.clone(), note: None, ..fact },
+            None => fact,
+        })
+        .collect();
+    let targets: BTreeSet<&str> = told.iter().map(|fact| fact.target.as_str()).collect();
     let text = "SELECT s.* FROM {rows} AS v JOIN email_suppression_list s ON s.target = v.target WHERE s.sandbox = $1";
     let asked = Rows::new().text("target", targets.iter().map(|target| (*target).to_owned()));
     let found = rows(tx, ctx.store.sql_rows(text, [Value::from(mark.sandbox)], asked)).await?;
@@ -215,10 +226,10 @@ async fn news(
         models::<suppression::Model>(&found)?.into_iter().map(|row| ((row.target.clone(), row.reason), row)).collect();
     let is_news = |fact: &suppression_fact::Model| {
         let stands = stands.get(&(fact.target.clone(), fact.reason));
-        !leaving.contains(&fact.target) && rule::is_news(stands, fact)
+        rule::is_news(stands, fact)
     };
     let mut once = BTreeSet::new();
-    Ok(told.into_iter().filter(|fact| is_news(fact) && once.insert(fact.id)).collect())
+    Ok(told.iter().filter(|fact| is_news(fact) && once.insert(fact.id)).cloned().collect())
 }
 
 fn count(list: List, counts: Counts) {

@@ -11,6 +11,7 @@ use entity::{EmailAddress, suppression_fact};
 use sea_orm::ActiveEnum;
 
 use super::provider::Item;
+use crate::erase::is_mark;
 use crate::event::{Consequence, Entry, Failure, Kind, consequence, digest, enhanced_of};
 use crate::timing::Timing;
 
@@ -142,9 +143,10 @@ pub fn list_of(reason: Reason) -> List {
     }
 }
 
-/// Whether Mailgun's lists are to have it: an address, for ever, and not from there. What ends by itself here would not there.
+/// Whether Mailgun's lists are to have it: an address, for ever, and not from there. What ends by itself here would not there,
+/// and the mark of somebody who was erased is nobody's address.
 pub fn belongs(target: &str, expires_at: Option<DateTime<Utc>>, source: Source) -> bool {
-    Scope::of(target) == Scope::Address && expires_at.is_none() && source != Source::Provider
+    Scope::of(target) == Scope::Address && !is_mark(target) && expires_at.is_none() && source != Source::Provider
 }
 
 /// What stands as the error where an entry of this reason is put on its list.

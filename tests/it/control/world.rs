@@ -29,7 +29,7 @@ impl World {
         Self::with(backend, Settings { domains, ..Settings::default() }).await
     }
 
-    async fn with(backend: Backend, settings: Settings) -> Self {
+    pub async fn with(backend: Backend, settings: Settings) -> Self {
         let database = backend.database().await;
         let ctx = context_with(&database, settings).await;
         migration::up(ctx.store.write()).await.unwrap();
@@ -110,6 +110,18 @@ impl World {
         assert_ledger_equals_rows(&self.ctx).await;
         let ledger = jobs::stats::ledger(&self.ctx, None).await.unwrap();
         Status::all().map(|s| (s, ledger.of(s))).filter(|(_, n)| *n != 0).collect()
+    }
+
+    /// The database's file, where it is one.
+    pub fn file(&self) -> std::path::PathBuf {
+        self.database.url.trim_start_matches("sqlite://").trim_end_matches("?mode=rwc").into()
+    }
+
+    /// A process on the same database with another keyring.
+    pub async fn with_keys(&self, keyring: Keyring) -> Arc<Context> {
+        let store = Store::connect(&self.database.url).await.unwrap();
+        let stop = tokio_util::sync::CancellationToken::new();
+        Context::new(store, self.ctx.clock.clone(), Timing::default(), self.ctx.settings.clone(), keyring, 0.4, stop)
     }
 
     /// Moves the context's clock forward.

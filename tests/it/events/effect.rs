@@ -230,9 +230,10 @@ async fn what_is_cleaned_takes_its_facts_along_and_leaves_its_events(backend: Ba
     let email = post.world.one(draft()).await;
     post.take(&post.told("opened", email)).await;
     post.recorder.take(post.told("opened", email).signed(post.now() - TimeDelta::hours(13), "old")).await.unwrap();
-    post.world.pass(post.world.ctx.settings.retention + TimeDelta::hours(1));
-    let done = jobs::clean::finished(&post.world.ctx).await.unwrap();
-    assert!(done.contains("cleaned 1 emails") && done.contains("2 webhook tokens, 1 unconfirmed events"), "{done}");
+    post.world.pass(TimeDelta::days(31));
+    let done = jobs::retention::run(&post.world.ctx).await.unwrap();
+    assert!(done.contains("2 webhook tokens, 1 unconfirmed events"), "{done}");
+    assert_eq!(jobs::bulk::clean(&post.world.ctx, post.now()).await.unwrap().done, 1);
     assert_eq!((post.facts(email).await, post.events().await.len()), (None, 1));
     assert_eq!(jobs::record::replay(&post.world.ctx, 0).await.unwrap().map(|replayed| replayed.changes.len()), Some(0));
     post.take(&post.told("clicked", email)).await;

@@ -29,6 +29,7 @@ on_both! {
     from_any_cursor_on_each_event_is_heard_once_while_events_pour_in
     who_is_slow_is_told_where_to_go_on_and_holds_up_nobody
     a_cursor_past_retention_is_refused
+    who_is_overtaken_by_retention_is_told_so
     who_leaves_leaves_nothing_behind
     an_email_is_followed_to_its_end
 }
@@ -160,6 +161,30 @@ async fn a_cursor_past_retention_is_refused(backend: Backend) {
         assert_eq!(!matches!(answer, Err(Ended::Gone)), kept, "{after}");
     }
     assert_eq!(next(&mut follow(&hub, Filter::default(), Some(5)).await, 15).await, (6..=20).collect::<Vec<_>>());
+}
+
+async fn who_is_overtaken_by_retention_is_told_so(backend: Backend) {
+    let post = Post::new(backend).await;
+    let email = post.world.one(draft()).await;
+    record(&post.recorder, email, 300).await;
+    let hub = events(&post.world.ctx, &post.recorder);
+    let mut heard = follow(&hub, Filter::default(), Some(0)).await;
+    assert_eq!(next(&mut heard, 1).await, [1]);
+    // Behind what it has read so far.
+    let gone = "DELETE FROM email_delivery_events WHERE seq <= 250";
+    post.world.ctx.store.write().execute_unprepared(gone).await.unwrap();
+    let mut last = 1;
+    let ended = loop {
+        match timeout(SOON, heard.next()).await.unwrap().unwrap() {
+            Ok(event) => {
+                assert_eq!(event.seq, last + 1, "there is no gap before it is told");
+                last = event.seq;
+            }
+            Err(ended) => break ended,
+        }
+    };
+    assert!(matches!(ended, Ended::Gone), "{ended:?}");
+    assert!(heard.next().await.is_none());
 }
 
 async fn who_leaves_leaves_nothing_behind(backend: Backend) {

@@ -36,6 +36,7 @@ use crate::events::Post;
 
 on_both! {
     what_stands_on_mailguns_lists_suppresses_here
+    who_was_erased_here_and_stands_there_is_known_by_a_mark_alone
     a_pass_that_was_killed_goes_on_behind_its_last_page
     a_page_that_fails_is_asked_for_again_and_those_before_it_are_not
     two_processes_read_each_list_once
@@ -106,10 +107,25 @@ fn pages(mailgun: &FakeMailgun, list: &str) -> Vec<Option<String>> {
     asked.map(|call| call.address).collect()
 }
 
+async fn who_was_erased_here_and_stands_there_is_known_by_a_mark_alone(backend: Backend) {
+    let (world, mailgun) = (World::new(backend).await, FakeMailgun::start());
+    let ctx = &world.ctx;
+    jobs::erase::erase(ctx, ANN).await.unwrap();
+    mailgun.list(DOMAIN, "bounces", told(ctx, ANN, json!({ "code": "550", "error": "ann@example.com: no such user" })));
+    mailgun.list(DOMAIN, "complaints", told(ctx, "bea@example.com", json!({})));
+    pull::due(&desk(ctx, &mailgun)).await.unwrap();
+    let by = state::state(ctx, ANN).await.unwrap().by;
+    assert!(by.len() == 1 && jobs::erase::is_mark(&by[0].target) && by[0].note.is_none(), "{by:?}");
+    assert_eq!(blocked(ctx, "bea@example.com").await, [(Reason::Complaint, Source::Provider)]);
+    assert_eq!(tests::dump::Dump::of(&ctx.store).await.with(ANN), Vec::<&str>::new());
+}
+
 async fn what_stands_on_mailguns_lists_suppresses_here(backend: Backend) {
     let (world, mailgun) = (World::new(backend).await, FakeMailgun::start());
     let ctx = &world.ctx;
-    let waiting = world.one(jobs::accept::Draft { to: "bea@example.com".into(), ..draft() }).await;
+    let to_bea = jobs::accept::Draft { to: "bea@example.com".into(), ..draft() };
+    let answer = world.accept.take(uuid::Uuid::nil(), vec![to_bea]).await.unwrap().remove(0);
+    let waiting = tests::app::accepted(answer).id;
     let bounces = [
         ("Ann@Example.com", json!({ "code": "550", "error": "5.1.1 no such user" })),
         ("full@example.com", json!({ "code": "552", "error": "5.2.2 mailbox full" })),

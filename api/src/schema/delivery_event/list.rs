@@ -24,12 +24,12 @@ fn connection(page: PageOf<Event>, filter: Filter) -> Events {
     Connection::new(List::DeliveryEvents, page, totals, |event| (event.seq, event.into()))
 }
 
-/// The page that is asked for, from a place whose events are all still there.
-async fn page(ctx: &Context<'_>, slice: Slice) -> Result<Page<i64>, Fault> {
-    let page = slice.page(List::DeliveryEvents)?;
+/// Whether all events after the place that a page was read from are still there. Asked after the page was read, so that
+/// nothing can have gone in between.
+async fn whole(ctx: &Context<'_>, page: Page<i64>) -> Result<(), Fault> {
     match page.place() {
         Some(seq) if !events::is_kept(&ctx.app()?.ctx, seq).await? => Err(Fault::CursorExpired),
-        Some(_) | None => Ok(page),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -38,10 +38,11 @@ async fn page(ctx: &Context<'_>, slice: Slice) -> Result<Page<i64>, Fault> {
 /// # Errors
 /// As [`Slice::page`]; the database's own.
 pub async fn of_email(ctx: &Context<'_>, email: Uuid, slice: Slice) -> Result<Events, Fault> {
-    let page = page(ctx, slice).await?;
+    let page = slice.page(List::DeliveryEvents)?;
     let events = ctx.data_opt::<DataLoader<EmailEvents>>().ok_or(Fault::Unattended)?;
     let nothing = PageOf { items: Vec::new(), has_previous: false, has_next: false };
     let found = events.load_one((email, page)).await?.unwrap_or(nothing);
+    whole(ctx, page).await?;
     Ok(connection(found, Filter::of_email(email)))
 }
 
@@ -50,11 +51,12 @@ pub async fn of_email(ctx: &Context<'_>, email: Uuid, slice: Slice) -> Result<Ev
 /// # Errors
 /// As [`Slice::page`]; the database's own.
 pub async fn of_campaign(ctx: &Context<'_>, campaign: Uuid, slice: Slice) -> Result<Events, Fault> {
-    found(ctx, Filter { campaign: Some(campaign), ..Filter::default() }, page(ctx, slice).await?).await
+    found(ctx, Filter { campaign: Some(campaign), ..Filter::default() }, slice.page(List::DeliveryEvents)?).await
 }
 
 async fn found(ctx: &Context<'_>, filter: Filter, page: Page<i64>) -> Result<Events, Fault> {
     let found = events::page(&ctx.app()?.ctx, &filter, page, Order::Descending).await?;
+    whole(ctx, page).await?;
     Ok(connection(found, filter))
 }
 
@@ -78,7 +80,7 @@ impl DeliveryEventQueries {
         #[graphql(desc = "A cursor to go back from.")] before: Option<String>,
         #[graphql(desc = "Which events; without it, all.")] filter: Option<DeliveryEventFilter>,
     ) -> Result<Events, Fault> {
-        let page = page(ctx, Slice { first, after, last, before }).await?;
+        let page = Slice { first, after, last, before }.page(List::DeliveryEvents)?;
         found(ctx, filter.unwrap_or_default().read()?, page).await
     }
 }

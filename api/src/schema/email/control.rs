@@ -76,8 +76,8 @@ impl ControlMutations {
         Ok(answer(control::cancel(&ctx.app()?.ctx, id).await?).into())
     }
 
-    /// Queues a FAILED email anew with all its tries, or a SUPPRESSED one whose suppression was lifted. Requires the scope
-    /// MANAGE.
+    /// Queues a FAILED email anew with all its tries, or a SUPPRESSED one whose suppression was lifted; none whose content was
+    /// deleted. Requires the scope MANAGE.
     #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn retry_email(
         &self,

@@ -116,7 +116,7 @@ async fn emails(
     now: DateTime<Utc>,
 ) -> Result<Vec<email::Model>> {
     let keys = || recipients.iter().map(|recipient| recipient.address_key.as_str());
-    let list = List::ask(tx, &ctx.store, now, campaign.sandbox, keys()).await?;
+    let list = List::ask(tx, ctx, now, campaign.sandbox, keys()).await?;
     let leads =
         leads(tx, ctx, recipients.iter().filter(|r| r.lead_id.is_none()).map(|r| r.address_key.as_str())).await?;
     let email = |recipient: &recipient::Model| {
@@ -151,11 +151,13 @@ fn email(
         send_at: at,
         deliver_by: campaign.deliver_by,
         content_id: campaign.content_id,
+        content_deleted_at: None,
         campaign_id: Some(campaign.id),
         lead_id: Some(lead),
         sender: campaign.sender.clone(),
         recipient: recipient.recipient.clone(),
         recipient_key: recipient.address_key.clone(),
+        recipient_mark: ctx.marks.known().map(|key| key.mark(&recipient.address_key)),
         cc: None,
         bcc: None,
         reply_to: campaign.reply_to.clone(),

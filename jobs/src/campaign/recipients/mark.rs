@@ -14,7 +14,7 @@ use crate::rows::Rows;
 use crate::store::{execute, rows};
 
 /// In place of an address: no address is like it, as it has no @.
-fn mark(campaign: Uuid, address_key: &str) -> String {
+pub(crate) fn mark(campaign: Uuid, address_key: &str) -> String {
     digest(&[b"recipient", campaign.as_bytes(), address_key.as_bytes()]).simple().to_string()
 }
 

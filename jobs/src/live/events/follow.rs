@@ -84,6 +84,7 @@ impl Follower {
             if let Some(event) = self.read.pop_front() {
                 return Some(Ok(event));
             }
+            let seen = self.seen;
             let read = match &mut self.stage {
                 Stage::Behind => self.read_on(None).await,
                 Stage::Closing(up_to, _) => {
@@ -100,7 +101,12 @@ impl Follower {
                 },
                 Stage::Over => return None,
             };
+            // Retention may have gone past whoever is far behind, before it read.
             match read {
+                Ok(_) if !events::is_kept(&self.hub.ctx, seen).await.unwrap_or(true) => {
+                    self.read.clear();
+                    return Some(Err(self.over(Ended::Gone)));
+                }
                 Ok(true) => {}
                 Ok(false) => self.come_closer(),
                 Err(error) => return Some(Err(self.over(error.into()))),

@@ -170,6 +170,7 @@ fn sending() -> Row {
         first_try_at: Some(start()),
         sent_at: None,
         finished_at: None,
+        content_gone: false,
     }
 }
 
@@ -187,6 +188,7 @@ fn run(history: &[Happens]) -> End {
     };
     let known = Known {
         recipient: OWN.into(),
+        erased_copies: Vec::new(),
         campaign: None,
         scope: 3,
         sandbox: false,
@@ -200,7 +202,7 @@ fn run(history: &[Happens]) -> End {
         let cause = match happens {
             Happens::Event(number, event) => {
                 if told.insert(*number) {
-                    let about = emails.about(event);
+                    let about = emails.about(&Marks::default(), event);
                     emails.hear(false, Uuid::from_u128(*number), event, &about, now);
                 }
                 None
@@ -351,7 +353,7 @@ fn what_holds_for_ever_is_not_ended_by_what_passes() {
     let hard = Kind::Bounced(Failure { enhanced: Some("5.1.1".into()), ..Failure::default() });
     for (number, kind, hours) in [(1, hard, 1), (2, soft.clone(), 2), (3, soft, 30)] {
         let event = Event { email: None, ..event(number, kind, Some(OWN), hours) };
-        let about = emails.about(&event);
+        let about = emails.about(&Marks::default(), &event);
         emails.hear(true, Uuid::from_u128(number), &event, &about, start());
     }
     let mut facts = emails.suppressions;
