@@ -29,6 +29,9 @@ const fn gauge(name: &'static str, help: &'static str) -> Metric {
 
 const LANES: &[&str] = &["high", "normal", "low"];
 
+/// Mailgun's own suppression lists.
+const LISTS: &[&str] = &["bounces", "complaints", "unsubscribes"];
+
 const METRICS: &[Metric] = &[
     counts("mailmind_accepted_total", &[], "Emails that this process took in."),
     counts(
@@ -103,6 +106,21 @@ const METRICS: &[Metric] = &[
         &[("outcome", &["confirmed", "dropped"])],
         "Webhooks in quarantine that were looked up in Mailgun's log.",
     ),
+    counts(
+        "mailmind_suppression_sync_pulled_total",
+        &[("list", LISTS), ("outcome", &["added", "known", "skipped"])],
+        "Entries of Mailgun's own suppression lists that this process met.",
+    ),
+    counts(
+        "mailmind_suppression_sync_told_total",
+        &[("list", LISTS), ("kind", &["entry", "lift"]), ("outcome", &["done", "failed", "limited"])],
+        "Entries and lifts that this process told Mailgun's own suppression lists.",
+    ),
+    counts(
+        "mailmind_suppression_sync_failures_total",
+        &[("list", LISTS), ("kind", &["limited", "refused", "not_allowed", "away", "unreadable"])],
+        "Readings of Mailgun's own suppression lists that broke off.",
+    ),
     gauge("mailmind_database_up", "1 while the database answers this process."),
     gauge("mailmind_redis_configured", "1 where REDIS_HOST is set."),
     gauge("mailmind_redis_up", "1 while work travels through Redis."),
@@ -118,6 +136,11 @@ const METRICS: &[Metric] = &[
     gauge("mailmind_reconcile_recovered", "Events that no webhook had brought, ever, by sending domain."),
     gauge("mailmind_reconcile_failing", "1 while Mailgun's log can't be read, by sending domain."),
     gauge("mailmind_webhooks_silent", "1 while events happen and no webhook brings them, by sending domain."),
+    gauge("mailmind_suppression_sync_failing", "1 while one of Mailgun's own suppression lists can't be read."),
+    gauge("mailmind_suppression_sync_stuck", "Entries and lifts that Mailgun's list did not take in five tries."),
+    gauge("mailmind_suppression_sync_pending_entries", "Entries that Mailgun's list is still to be told."),
+    gauge("mailmind_suppression_sync_pending_lifts", "Lifts that Mailgun's list has still to follow."),
+    gauge("mailmind_suppression_sync_finished_timestamp_seconds", "When Mailgun's list was last read to its end."),
 ];
 
 /// Describes all of them, and tells what has not happened yet as 0.
