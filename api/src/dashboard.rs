@@ -17,7 +17,18 @@ use crate::transport::{index, nowhere};
 use accepts::Coding;
 
 /// Where the page is shown; which screen it is, the page reads from its address. Each stands in `dashboard/src/routes.tsx` too.
-pub const PAGES: [&str; 7] = ["/", "/emails", "/live", "/campaigns", "/campaigns/{id}", "/suppressions", "/settings"];
+pub const PAGES: [&str; 10] = [
+    "/",
+    "/emails",
+    "/live",
+    "/campaigns",
+    "/campaigns/{id}",
+    "/templates",
+    "/templates/new",
+    "/templates/{id}",
+    "/suppressions",
+    "/settings",
+];
 
 /// Where its parts are. Their names change with what is in them.
 pub const ASSETS: &str = "/assets/{name}";

@@ -341,7 +341,7 @@ it('everything is reached by keys', async () => {
   await page.goto(service.url)
   await page.getByRole('heading', { name: 'Overview' }).waitFor()
   const on = (name: string) => page.getByRole('heading', { level: 1, name }).waitFor()
-  for (const [keys, name] of [['gl', 'Live'], ['gs', 'Suppressions'], ['g,', 'Settings'], ['go', 'Overview'], ['ge', 'Emails']] as const) {
+  for (const [keys, name] of [['gl', 'Live'], ['gc', 'Campaigns'], ['gt', 'Templates'], ['gs', 'Suppressions'], ['g,', 'Settings'], ['go', 'Overview'], ['ge', 'Emails']] as const) {
     for (const key of keys) await page.keyboard.press(key)
     await on(name)
   }

@@ -2,7 +2,8 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { expectAccessible, expectToFit, launch, open, picture } from './look.ts'
-import { Service, until } from './service.ts'
+import { scene } from './scene.ts'
+import { Service } from './service.ts'
 
 const SCREENS = [
   ['overview', '/', 'Overview'],
@@ -11,6 +12,11 @@ const SCREENS = [
   ['causes', '/emails?view=causes', 'Emails'],
   ['live', '/live', 'Live'],
   ['campaigns', '/campaigns', 'Campaigns'],
+  ['campaign', '/campaigns/:launched', 'Autumn news'],
+  ['draft', '/campaigns/:campaign', 'Spring news'],
+  ['templates', '/templates', 'Templates'],
+  ['template', '/templates/:template', 'Order shipped'],
+  ['new-template', '/templates/new', 'New template'],
   ['suppressions', '/suppressions', 'Suppressions'],
   ['settings', '/settings', 'Settings'],
 ] as const
@@ -20,32 +26,14 @@ const FIRST_LOAD = 150_000
 
 let service: Service
 let browser: Browser
-let campaign: string
+/** What stands for `:name` in a path. */
+let ids: Record<string, string> = {}
+const at = (path: string) => service.url + path.replace(/:(\w+)/, (_, name: string) => ids[name] ?? '')
 
 beforeAll(async () => {
   service = await Service.start()
   browser = await launch()
-  await service.fail({ kind: '400', to: 'refused', message: 'to parameter is not a valid address' })
-  const people = ['ann', 'bob', 'open', 'click', 'machineopen', 'defer', 'mailboxfull', 'bounce', 'complain', 'unsubscribe']
-  const subjects = ['Your order has shipped', 'Weekly digest', 'Invoice 2026-1143', 'Welcome aboard']
-  const letters = Array.from({ length: 60 }, (_, n) => ({
-    to: `${people[n % people.length]}+${n}@example.com`,
-    priority: (['HIGH', 'NORMAL', 'LOW'] as const)[n % 3],
-    content: { inline: { subject: subjects[n % subjects.length], text: 'Hello.', html: '<h1 style="color:#345">Hello</h1>' } },
-  }))
-  const { createCampaign } = await service.ask<{ createCampaign: { campaign: { id: string } } }>(
-    'mutation ($input: CampaignInput!) { createCampaign(input: $input) { campaign { id } } }',
-    { input: { name: 'Spring news', content: { inline: { subject: 'Hello {{ first_name }}', text: 'Hi' } } } },
-  )
-  campaign = createCampaign.campaign.id
-  await service.send(...letters, { to: 'refused+1@example.com' }, { to: 'refused+2@example.com' })
-  await until('everything to be told', async () => {
-    const { queueStats } = await service.ask<{ queueStats: { ledger: Record<string, number> } }>(
-      '{ queueStats { ledger { failed complained delivered bounced } } }',
-    )
-    const { failed, complained, delivered, bounced } = queueStats.ledger
-    return failed === 2 && complained === 6 && bounced === 12 && delivered === 42
-  })
+  ids = await scene(service)
 })
 
 afterAll(async () => {
@@ -61,7 +49,7 @@ describe.each([
 ])('%s, %i pixels wide', (look, width, dark) => {
   it.each(SCREENS)('%s can be used by everybody, and fits', async (name, path, heading) => {
     const { page, context, complaints } = await open(browser, { key: service.key, width, dark })
-    await page.goto(service.url + path)
+    await page.goto(at(path))
     await page.getByRole('heading', { level: 1, name: heading }).waitFor()
     await page.getByTestId('connection').getByText('Live').waitFor()
     await page.waitForLoadState('networkidle')
@@ -74,7 +62,7 @@ describe.each([
 
   it('so can an email, its content, and the dialogs', async () => {
     const { page, context, complaints } = await open(browser, { key: service.key, width, dark })
-    await page.goto(`${service.url}/emails?status=BOUNCED`)
+    await page.goto(`${service.url}/emails?status=BOUNCED&order=oldest`)
     await page.locator('tbody a').first().click()
     await page.getByRole('list', { name: 'What happened' }).waitFor()
     await expectAccessible(page)
@@ -92,12 +80,14 @@ describe.each([
       ['/suppressions', 'Import', 'Import suppressions'],
       ['/settings', 'New key', 'New API key'],
       ['/campaigns', 'New campaign', 'New campaign'],
-      [`/campaigns/${campaign}`, 'Launch', 'Launch “Spring news”'],
+      ['/campaigns/:campaign', 'Launch', 'Launch “Spring news”'],
     ] as const) {
-      await page.goto(service.url + path)
+      await page.goto(at(path))
       await page.getByRole('button', { name: button, exact: true }).click()
       await page.getByRole('dialog', { name: title }).waitFor()
       await expectAccessible(page)
+      await expectToFit(page)
+      await picture(page, `dialog-${button.toLowerCase().replace(' ', '-')}-${width}-${look}`)
     }
     expect(complaints).toEqual([])
     await context.close()

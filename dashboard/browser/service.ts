@@ -10,8 +10,8 @@ const BINARY = process.env.MAILMIND ?? join(TARGET, 'debug/mailmind')
 const PATIENCE = 30_000
 
 /** Waits until this answers something, and answers that; says what it waited for when it does not. */
-export async function until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
-  const end = Date.now() + PATIENCE
+export async function until<T>(what: string, look: () => Promise<T | undefined | false>, patience = PATIENCE): Promise<T> {
+  const end = Date.now() + patience
   for (;;) {
     const found = await look()
     if (found !== undefined && found !== false) return found
@@ -30,13 +30,16 @@ export class Service {
   #sandbox = ''
   #process: ChildProcess | undefined
   readonly #directory: string
+  readonly #settings: Record<string, string>
 
-  private constructor(directory: string) {
+  private constructor(directory: string, settings: Record<string, string>) {
     this.#directory = directory
+    this.#settings = settings
   }
 
-  static async start(): Promise<Service> {
-    const service = new Service(await mkdtemp(join(tmpdir(), 'mailmind-')))
+  /** Starts it, with more in its environment. */
+  static async start(settings: Record<string, string> = {}): Promise<Service> {
+    const service = new Service(await mkdtemp(join(tmpdir(), 'mailmind-')), settings)
     const printed = await service.up('127.0.0.1:0')
     service.key = /mm_test_\w+/.exec(printed)?.[0] ?? ''
     service.link = /http:\/\/\S+#link=\w+/.exec(printed)?.[0] ?? ''
@@ -47,7 +50,7 @@ export class Service {
   async up(listen: string): Promise<string> {
     const child = spawn(BINARY, ['serve'], {
       cwd: this.#directory,
-      env: { PATH: process.env.PATH, LISTEN: listen, RUST_LOG: 'warn' },
+      env: { PATH: process.env.PATH, LISTEN: listen, RUST_LOG: 'warn', ...this.#settings },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     this.#process = child
@@ -104,11 +107,20 @@ export class Service {
   }
 
   /** What the sandbox does wrong from now on. */
-  async fail(...faults: Record<string, unknown>[]): Promise<void> {
-    const response = await fetch(`${this.#sandbox}/_sandbox/faults`, {
+  fail(...faults: Record<string, unknown>[]): Promise<void> {
+    return this.#tell('faults', faults)
+  }
+
+  /** Has the sandbox report nothing from now on. */
+  silence(): Promise<void> {
+    return this.#tell('webhooks', { silence: 'all' })
+  }
+
+  async #tell(what: string, settings: unknown): Promise<void> {
+    const response = await fetch(`${this.#sandbox}/_sandbox/${what}`, {
       method: 'PUT',
       headers: { authorization: `Basic ${btoa('api:sandbox')}`, 'content-type': 'application/json' },
-      body: JSON.stringify(faults),
+      body: JSON.stringify(settings),
     })
     if (!response.ok) throw new Error(await response.text())
   }

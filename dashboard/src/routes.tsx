@@ -40,7 +40,7 @@ const live = createRoute({
 const campaigns = createRoute({
   getParentRoute: at,
   path: '/campaigns',
-  validateSearch: only('status', 'name', 'after', 'before'),
+  validateSearch: only('status', 'name', 'template', 'after', 'before'),
   component: lazyRouteComponent(patiently(() => import('./screens/campaigns/campaigns.tsx')), 'Campaigns'),
 })
 
@@ -48,6 +48,25 @@ const campaign = createRoute({
   getParentRoute: at,
   path: '/campaigns/$id',
   component: lazyRouteComponent(patiently(() => import('./screens/campaigns/campaign.tsx')), 'Campaign'),
+})
+
+const templates = createRoute({
+  getParentRoute: at,
+  path: '/templates',
+  validateSearch: only('name', 'after', 'before'),
+  component: lazyRouteComponent(patiently(() => import('./screens/templates/templates.tsx')), 'Templates'),
+})
+
+const newTemplate = createRoute({
+  getParentRoute: at,
+  path: '/templates/new',
+  component: lazyRouteComponent(patiently(() => import('./screens/templates/template.tsx')), 'NewTemplate'),
+})
+
+const template = createRoute({
+  getParentRoute: at,
+  path: '/templates/$id',
+  component: lazyRouteComponent(patiently(() => import('./screens/templates/template.tsx')), 'Template'),
 })
 
 const suppressions = createRoute({
@@ -65,7 +84,7 @@ const settings = createRoute({
 
 /** Every screen and what its address may say. A path here stands in the service's table of paths as well. */
 export const router = createRouter({
-  routeTree: root.addChildren([overview, emails, live, campaigns, campaign, suppressions, settings]),
+  routeTree: root.addChildren([overview, emails, live, campaigns, campaign, templates, newTemplate, template, suppressions, settings]),
   parseSearch: parse,
   stringifySearch: write,
   defaultPreload: 'intent',

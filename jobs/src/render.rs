@@ -53,6 +53,18 @@ impl fmt::Display for Part {
     }
 }
 
+impl Part {
+    /// Its field in a content; a header has none.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Part::Subject => Some("subject"),
+            Part::Html => Some("html"),
+            Part::Text => Some("text"),
+            Part::Header(_) => None,
+        }
+    }
+}
+
 /// Why a part can't be compiled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("can't be compiled: {why}, in line {line}")]
@@ -89,6 +101,22 @@ pub enum RenderError {
     TooLarge { part: Part },
     #[error("the headers are larger than {} KiB together", MOST_HEADERS >> 10)]
     HeadersTooLarge,
+}
+
+impl RenderError {
+    /// The part that is to be mended; `None` where the variables are, or no single part.
+    pub fn part(&self) -> Option<&Part> {
+        match self {
+            RenderError::Failed { part, .. }
+            | RenderError::OutOfFuel { part }
+            | RenderError::Control { part }
+            | RenderError::TooLong { part }
+            | RenderError::TooLarge { part } => Some(part),
+            RenderError::Link { .. } => Some(&Part::Html),
+            RenderError::NoSubject => Some(&Part::Subject),
+            RenderError::Missing { .. } | RenderError::NoBody | RenderError::HeadersTooLarge => None,
+        }
+    }
 }
 
 /// What a template says, or what it says to one recipient once it is rendered.

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::filter::Order;
 use crate::find::{Page, models};
 use crate::look::{self, Looked, Run};
-use crate::render::{Part, Prepared, Said, Template};
+use crate::render::{Flaw, Prepared, Said, Template};
 use crate::store::{Store, execute, rows};
 
 /// A name, in characters.
@@ -123,42 +123,60 @@ impl Draft {
     /// The name and the content to store.
     fn check(self) -> Result<(String, Parts), Vec<Complaint>> {
         let mut complaints = Vec::new();
-        let mut complain = |path: &[&str], message: String| {
-            complaints.push(Complaint { path: path.iter().map(|&part| part.to_owned()).collect(), message });
-        };
         let name = self.name.trim().to_owned();
         if name.is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
-            complain(&["name"], format!("must be 1 to {MOST_NAME} characters without control characters"));
+            let message = format!("must be 1 to {MOST_NAME} characters without control characters");
+            complaints.push(Complaint { path: vec!["name".to_owned()], message });
         }
-        if self.subject.trim().is_empty() {
-            complain(&["content", "subject"], "is empty".to_owned());
-        }
-        if self.subject.chars().count() > MOST_SUBJECT {
-            complain(&["content", "subject"], format!("is longer than {MOST_SUBJECT} characters"));
-        }
-        let bodies = [("html", &self.html), ("text", &self.text)];
-        if bodies.iter().all(|(_, body)| body.as_deref().is_none_or(str::is_empty)) {
-            complain(&["content"], "needs html or text".to_owned());
-        }
-        for (field, body) in bodies {
-            if body.as_ref().is_some_and(|body| body.len() > MOST_BODY) {
-                complain(&["content", field], format!("is larger than {} MiB", MOST_BODY >> 20));
-            }
-        }
-        let head = Head { subject: self.subject, ..Head::default() };
-        for flaw in Template::flaws(Said::of(&head, self.html.as_deref(), self.text.as_deref())) {
-            let field = match flaw.part {
-                Part::Subject => "subject",
-                Part::Html => "html",
-                Part::Text => "text",
-                // A template has none.
-                Part::Header(_) => continue,
-            };
-            complain(&["content", field], flaw.to_string());
-        }
-        let parts = Parts { head, html: self.html, text: self.text };
+        let said = Said { subject: self.subject, html: self.html, text: self.text, headers: Vec::new() };
+        complaints.extend(compile(said.clone()).err().unwrap_or_default().into_iter().map(|complaint| {
+            let path = ["content".to_owned()].into_iter().chain(complaint.path).collect();
+            Complaint { path, ..complaint }
+        }));
+        let head = Head { subject: said.subject, ..Head::default() };
+        let parts = Parts { head, html: said.html, text: said.text };
         if complaints.is_empty() { Ok((name, parts)) } else { Err(complaints) }
     }
+}
+
+/// Compiles what somebody wrote, as it would be compiled once it is stored. It has no headers.
+///
+/// # Errors
+/// What to mend; the ways are `subject`, `html`, `text`, and none where it is the whole.
+pub fn compile(said: Said) -> Result<Template, Vec<Complaint>> {
+    let mut complaints = unfit(&said);
+    let told = |flaws: Vec<Flaw>| flaws.into_iter().map(|flaw| complaint(flaw.part.field(), flaw.to_string()));
+    complaints.extend(told(Template::flaws(said.clone())));
+    if !complaints.is_empty() {
+        return Err(complaints);
+    }
+    Template::compile(said).map_err(|flaws| told(flaws).collect())
+}
+
+fn complaint(field: Option<&str>, message: String) -> Complaint {
+    Complaint { path: field.map(str::to_owned).into_iter().collect(), message }
+}
+
+/// What is missing, or too long.
+fn unfit(said: &Said) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let mut complain = |field: Option<&str>, message: String| complaints.push(complaint(field, message));
+    if said.subject.trim().is_empty() {
+        complain(Some("subject"), "is empty".to_owned());
+    }
+    if said.subject.chars().count() > MOST_SUBJECT {
+        complain(Some("subject"), format!("is longer than {MOST_SUBJECT} characters"));
+    }
+    let bodies = [("html", &said.html), ("text", &said.text)];
+    if bodies.iter().all(|(_, body)| body.as_deref().is_none_or(str::is_empty)) {
+        complain(None, "needs html or text".to_owned());
+    }
+    for (field, body) in bodies {
+        if body.as_ref().is_some_and(|body| body.len() > MOST_BODY) {
+            complain(Some(field), format!("is larger than {} MiB", MOST_BODY >> 20));
+        }
+    }
+    complaints
 }
 
 /// These templates, by id.
@@ -189,24 +207,32 @@ pub async fn ready(ctx: &Context, ids: &[Uuid]) -> Result<HashMap<Uuid, Arc<Prep
         .collect()
 }
 
+/// Templates that meet every part that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The name contains this, in whatever case.
+    pub name: Option<String>,
+}
+
 /// A page of templates, in the order of their ids, which is that of their making.
 ///
 /// # Errors
 /// The database's own.
-pub async fn list(ctx: &Context, page: Page, order: Order) -> Result<Looked<Model>> {
-    look::page(&Templates { ctx }, page, order).await
+pub async fn list(ctx: &Context, filter: &Filter, page: Page, order: Order) -> Result<Looked<Model>> {
+    look::page(&Templates { ctx, filter }, page, order).await
 }
 
-/// How many templates there are, and whether there may be more than one counts.
+/// How many templates are meant, and whether there may be more than one looks at.
 ///
 /// # Errors
 /// The database's own.
-pub async fn count(ctx: &Context) -> Result<(u64, bool)> {
-    look::count(&Templates { ctx }).await
+pub async fn count(ctx: &Context, filter: &Filter) -> Result<(u64, bool)> {
+    look::count(&Templates { ctx, filter }).await
 }
 
 struct Templates<'a> {
     ctx: &'a Context,
+    filter: &'a Filter,
 }
 
 impl Run for Templates<'_> {
@@ -236,7 +262,10 @@ impl Run for Templates<'_> {
         models(&rows(self.ctx.store.read(), self.ctx.store.sql(text, values)).await?)
     }
 
-    async fn keep(&self, rows: Vec<Model>) -> Result<Vec<Model>> {
+    async fn keep(&self, mut rows: Vec<Model>) -> Result<Vec<Model>> {
+        if let Some(name) = self.filter.name.as_ref().map(|name| name.to_lowercase()) {
+            rows.retain(|row| row.name.to_lowercase().contains(&name));
+        }
         Ok(rows)
     }
 }

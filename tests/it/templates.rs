@@ -75,14 +75,19 @@ async fn templates_are_walked_from_both_ends(backend: Backend) {
         ids.push(template::create(&app.ctx, draft(name, "x")).await.unwrap().unwrap().id);
     }
     let walk = async |page, order| {
-        let found = template::list(&app.ctx, page, order).await.unwrap().page;
+        let found = template::list(&app.ctx, &template::Filter::default(), page, order).await.unwrap().page;
         (found.items.iter().map(|row| row.name.clone()).collect::<String>(), found.has_next)
     };
     assert_eq!(walk(Page::First { n: 2, after: None }, Order::Descending).await, ("cb".into(), true));
     assert_eq!(walk(Page::First { n: 2, after: Some(ids[1]) }, Order::Descending).await, ("a".into(), false));
     assert_eq!(walk(Page::Last { n: 2, before: None }, Order::Descending).await, ("ba".into(), false));
     assert_eq!(walk(Page::First { n: 3, after: Some(ids[0]) }, Order::Ascending).await, ("bc".into(), false));
-    assert_eq!(template::count(&app.ctx).await.unwrap(), (3, false));
+    let named = |name: &str| template::Filter { name: Some(name.into()) };
+    assert_eq!(template::count(&app.ctx, &template::Filter::default()).await.unwrap(), (3, false));
+    assert_eq!(template::count(&app.ctx, &named("B")).await.unwrap(), (1, false));
+    let found = template::list(&app.ctx, &named("B"), Page::First { n: 2, after: None }, Order::Descending).await;
+    let found: Vec<Uuid> = found.unwrap().page.items.iter().map(|row| row.id).collect();
+    assert_eq!(found, ids[1..2]);
 }
 
 fn by_template(id: Uuid, variables: Json) -> Draft {

@@ -24,8 +24,8 @@ const keys: KeyingConfig = Object.fromEntries(
   [
     'Attachment', 'Attempt', 'Breaker', 'CampaignConnection', 'DeliveryEventConnection', 'DeliveryEventEdge', 'EmailConnection', 'EmailContent',
     'EmailHeader', 'Engagement', 'FailureGroup', 'Hold', 'LaneStats', 'Ledger', 'Metrics', 'MetricsPoint', 'PageInfo', 'Pause', 'QueueStats',
-    'Retention', 'SuppressionConnection', 'SuppressionFact', 'SuppressionState', 'SuppressionStats', 'TimelineEntry',
-    'Viewer',
+    'Reconciliation', 'RenderedContent', 'Retention', 'SuppressionConnection', 'SuppressionFact', 'SuppressionState', 'SuppressionStats', 'TemplateConnection',
+    'LeadConnection', 'TimelineEntry', 'Viewer',
   ].map((type) => [type, embedded]),
 )
 
@@ -56,6 +56,7 @@ function cache() {
         pause: forget('holds', 'queueStats', 'failures'),
         resume: forget('holds', 'queueStats', 'failures'),
         createCampaign: forget('campaigns'),
+        createTemplate: forget('templates'),
         launchCampaign: emailsChanged,
         cancelCampaign: emailsChanged,
         cancelEmails: emailsChanged,

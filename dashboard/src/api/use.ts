@@ -60,15 +60,24 @@ export function useFresh<Data, Variables extends AnyVariables>(
   return { result, ask: () => execute({ requestPolicy: 'network-only' }) }
 }
 
+/** What can be mended, and where: the last of `field` names the field of a form. */
+export interface Mistake {
+  field?: readonly string[] | null | undefined
+  message: string
+}
+
 interface Refusable {
-  userErrors: readonly { message: string }[]
+  userErrors: readonly Mistake[]
 }
 
 export interface Act<Data, Variables> {
   /** Does it; answers the payload, or nothing when it was refused, and then `problem` says why. */
   act: (variables: Variables) => Promise<Data | undefined>
   busy: boolean
+  /** All that is wrong, in sentences. */
   problem: string | undefined
+  /** The same by field, where the service names one. */
+  mistakes: readonly Mistake[]
   clear: () => void
 }
 
@@ -81,9 +90,11 @@ export function useAct<Data, Variables extends AnyVariables, Field extends Exclu
   const { watch } = useService()
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<string>()
+  const [mistakes, setMistakes] = useState<readonly Mistake[]>([])
   const act = async (variables: Variables) => {
     setBusy(true)
     setProblem(undefined)
+    setMistakes([])
     const { data, error } = await client.mutation(document, variables).toPromise()
     setBusy(false)
     const payload = data?.[field] as (Data[Field] & Refusable) | undefined
@@ -92,14 +103,33 @@ export function useAct<Data, Variables extends AnyVariables, Field extends Exclu
       return undefined
     }
     if (payload.userErrors.length > 0) {
-      setProblem(payload.userErrors.map(({ message }) => sentence(message)).join(' '))
+      setProblem(told(payload.userErrors))
+      setMistakes(payload.userErrors)
       return undefined
     }
     // What was under way when it was done may show how things stood before.
     watch.ask()
     return payload
   }
-  return { act, busy, problem, clear: () => setProblem(undefined) }
+  const clear = () => {
+    setProblem(undefined)
+    setMistakes([])
+  }
+  return { act, busy, problem, mistakes, clear }
+}
+
+function told(mistakes: readonly Mistake[]): string | undefined {
+  return mistakes.length === 0 ? undefined : mistakes.map(({ message }) => sentence(message)).join(' ')
+}
+
+/** Of what is wrong, what stands beside the field of this name. */
+export function beside(mistakes: readonly Mistake[], field: string): string | undefined {
+  return told(mistakes.filter((mistake) => mistake.field?.at(-1) === field))
+}
+
+/** What stands beside none of these. */
+export function elsewhere(mistakes: readonly Mistake[], fields: readonly string[]): string | undefined {
+  return told(mistakes.filter((mistake) => !fields.includes(mistake.field?.at(-1) ?? '')))
 }
 
 interface Failed {

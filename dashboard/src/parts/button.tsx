@@ -12,18 +12,20 @@ const tones: Record<Tone, string> = {
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   tone?: Tone
   busy?: boolean
+  /** Within a row or a heading. */
+  small?: boolean
   children: ReactNode
 }
 
 /** A button; while it is busy it can't be pressed again, and keeps its width. */
-export function Button({ tone = 'plain', busy = false, className = '', children, ...rest }: ButtonProps) {
+export function Button({ tone = 'plain', busy = false, small = false, className = '', children, ...rest }: ButtonProps) {
   return (
     <button
       type="button"
       {...rest}
       aria-busy={busy}
       disabled={busy || rest.disabled}
-      className={`inline-flex h-8 shrink-0 items-center justify-center gap-1.5 rounded-lg border px-2.5 font-medium whitespace-nowrap transition-colors disabled:opacity-55 ${tones[tone]} ${className}`}
+      className={`inline-flex ${small ? 'h-7' : 'h-8'} shrink-0 items-center justify-center gap-1.5 rounded-lg border px-2.5 font-medium whitespace-nowrap transition-colors disabled:opacity-55 ${tones[tone]} ${className}`}
     >
       {children}
     </button>

@@ -14,10 +14,15 @@ export interface ChartProps {
   /** Which bar the pointer is on. */
   onPoint?: (index: number | undefined) => void
   height?: number
+  /** Seconds between two bars: no mark on the axis is closer. */
+  step?: number
 }
 
+/** Seconds that marks of the axis may be apart. */
+const STEPS = [60, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800]
+
 /** Bars over time, for the eye alone: a table beside it says the same in words. Loaded when it is first shown. */
-export default function Chart({ times, bars, colours, onPoint, height = 184 }: ChartProps) {
+export default function Chart({ times, bars, colours, onPoint, height = 184, step = 60 }: ChartProps) {
   const place = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot>(undefined)
   const point = useRef(onPoint)
@@ -44,7 +49,7 @@ export default function Chart({ times, bars, colours, onPoint, height = 184 }: C
         {
           width: element.clientWidth,
           height,
-          padding: [8, 4, 0, 0],
+          padding: [8, 16, 0, 0],
           legend: { show: false },
           cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
           ...(zoned === 'utc' ? { tzDate: (at: number) => uPlot.tzDate(new Date(at * 1_000), 'Etc/UTC') } : {}),
@@ -54,7 +59,7 @@ export default function Chart({ times, bars, colours, onPoint, height = 184 }: C
             y: { range: (_plot, _low, high) => [0, Math.max(4, high * 1.1)] },
           },
           axes: [
-            { ...axis, grid: { show: false }, space: 64, size: 26, values: '{HH}:{mm}' },
+            { ...axis, grid: { show: false }, space: 64, size: 26, values: '{HH}:{mm}', incrs: STEPS.filter((each) => each >= step) },
             { ...axis, size: 40, space: 36, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000] },
           ],
           series: [
@@ -85,7 +90,7 @@ export default function Chart({ times, bars, colours, onPoint, height = 184 }: C
       plot.current?.destroy()
       plot.current = undefined
     }
-  }, [zoned, height, colours])
+  }, [zoned, height, colours, step])
 
   useEffect(() => plot.current?.setData(data), [data])
 

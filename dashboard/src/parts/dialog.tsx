@@ -60,6 +60,7 @@ export function Confirm({
   title,
   children,
   verb,
+  keep = 'Keep as it is',
   onConfirm,
   onClose,
   busy = false,
@@ -71,6 +72,8 @@ export function Confirm({
   children: ReactNode
   /** What the button says; it names what is done, never "OK". */
   verb: string
+  /** What the button beside it says. */
+  keep?: string
   onConfirm: () => void
   onClose: () => void
   busy?: boolean
@@ -84,7 +87,7 @@ export function Confirm({
         {children}
         {problem !== undefined && <p role="alert" className="text-bad">{problem}</p>}
         <div className="mt-1 flex justify-end gap-2">
-          <Button onClick={onClose}>Keep as it is</Button>
+          <Button onClick={onClose}>{keep}</Button>
           <Button tone={tone} busy={busy} disabled={disabled} onClick={onConfirm} data-first="">{verb}</Button>
         </div>
       </div>

@@ -68,3 +68,40 @@ export function Field({
     </div>
   )
 }
+
+/** A CSV file from this machine. */
+export function FileInput({ onFile, ...rest }: Labelled & { onFile: (file: File) => void }) {
+  return (
+    <input
+      type="file"
+      accept=".csv,text/csv,text/plain"
+      {...rest}
+      className="w-full rounded-lg border border-edge/45 bg-surface text-muted file:me-3 file:h-8 file:border-0 file:border-e file:border-line file:bg-sunken file:px-3 file:font-medium file:text-text"
+      onChange={(event) => {
+        const [file] = event.target.files ?? []
+        if (file !== undefined) onFile(file)
+      }}
+    />
+  )
+}
+
+/** Something that is on or off, and what it means. */
+export function Check({ label, hint, checked, onChange }: { label: string; hint?: ReactNode; checked: boolean; onChange: (checked: boolean) => void }) {
+  const id = useId()
+  return (
+    <div className="flex gap-2.5">
+      <input
+        id={id}
+        type="checkbox"
+        checked={checked}
+        aria-describedby={hint === undefined ? undefined : `${id}-says`}
+        onChange={(event) => onChange(event.target.checked)}
+        className="mt-0.5 size-4 shrink-0 accent-accent"
+      />
+      <div>
+        <label htmlFor={id} className="font-medium">{label}</label>
+        {hint !== undefined && <p id={`${id}-says`} className="text-faint">{hint}</p>}
+      </div>
+    </div>
+  )
+}

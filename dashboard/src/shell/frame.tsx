@@ -1,4 +1,4 @@
-import { Link, Outlet, useNavigate } from '@tanstack/react-router'
+import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import { useSubscription } from 'urql'
 
@@ -7,7 +7,7 @@ import { useCell } from '../api/use.ts'
 import { IconButton } from '../parts/button.tsx'
 import { Dialog } from '../parts/dialog.tsx'
 import { setZone, zone } from '../parts/format.ts'
-import { Exit, Flask, Half, Keyboard, Mark, Moon, Search, Sun } from '../parts/icons.tsx'
+import { Exit, Flask, Half, Keyboard, Mark, Moon, More, Search, Sun } from '../parts/icons.tsx'
 import { Menu, MenuItem } from '../parts/menu.tsx'
 import { Notices } from '../parts/notices.tsx'
 import { signOut } from '../session/session.ts'
@@ -128,23 +128,45 @@ function Sidebar({ onSearch }: { onSearch: () => void }) {
   )
 }
 
+/** So many screens have a place of their own under a thumb; the others stand behind one more. */
+const THUMB = 4
+const tab = 'flex h-14 min-w-0 flex-col items-center justify-center gap-1 text-2xs text-muted'
+
 /** The navigation under a thumb. */
 function Tabs() {
+  const [open, setOpen] = useState(false)
+  const { pathname } = useLocation()
+  const others = places.slice(THUMB)
+  const there = others.some(({ path }) => pathname.startsWith(path))
   return (
-    <nav aria-label="Screens" className="fixed inset-x-0 bottom-0 z-20 grid auto-cols-fr grid-flow-col border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] md:hidden">
-      {places.map(({ path, word, icon: Icon }) => (
-        <Link
-          key={path}
-          to={path}
-          activeOptions={{ exact: path === '/', includeSearch: false }}
-          className="flex h-14 min-w-0 flex-col items-center justify-center gap-1 text-[0.625rem] text-muted"
-          activeProps={{ className: '!text-accent font-medium', 'aria-current': 'page' }}
-        >
-          <Icon className="size-4.5" />
-          <span className="clip max-w-full">{word}</span>
-        </Link>
-      ))}
-    </nav>
+    <>
+      <nav aria-label="Screens" className="fixed inset-x-0 bottom-0 z-20 grid auto-cols-fr grid-flow-col border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] md:hidden">
+        {places.slice(0, THUMB).map(({ path, word, icon: Icon }) => (
+          <Link key={path} to={path} activeOptions={{ exact: path === '/', includeSearch: false }} className={tab} activeProps={{ className: '!text-accent font-medium', 'aria-current': 'page' }}>
+            <Icon className="size-4.5" />
+            <span className="clip max-w-full">{word}</span>
+          </Link>
+        ))}
+        <button type="button" aria-haspopup="dialog" onClick={() => setOpen(true)} className={`${tab} ${there ? '!text-accent font-medium' : ''}`}>
+          <More className="size-4.5" />
+          More
+        </button>
+      </nav>
+      {open && (
+        <Dialog title="More" onClose={() => setOpen(false)}>
+          <ul className="p-1.5">
+            {others.map(({ path, word, icon: Icon, means }) => (
+              <li key={path}>
+                <Link to={path} onClick={() => setOpen(false)} className="flex items-center gap-3 rounded-lg px-2.5 py-2.5 hover:bg-sunken" activeProps={{ 'aria-current': 'page' }}>
+                  <Icon className="size-4.5 text-muted" />
+                  <span><span className="block font-medium">{word}</span><span className="block text-muted">{means}</span></span>
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </Dialog>
+      )}
+    </>
   )
 }
 

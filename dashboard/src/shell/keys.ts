@@ -44,6 +44,7 @@ export const shortcuts: readonly { keys: string; does: string }[] = [
   { keys: 'g e', does: 'Emails' },
   { keys: 'g l', does: 'Live' },
   { keys: 'g c', does: 'Campaigns' },
+  { keys: 'g t', does: 'Templates' },
   { keys: 'g s', does: 'Suppressions' },
   { keys: 'g ,', does: 'Settings' },
   { keys: '/', does: 'Search on this screen' },

@@ -20,6 +20,8 @@ pub struct Filter {
     pub statuses: Vec<Status>,
     /// The name contains this, in whatever case.
     pub name: Option<String>,
+    /// The content is this template's.
+    pub template: Option<Uuid>,
 }
 
 impl Filter {
@@ -36,7 +38,8 @@ impl Filter {
             None => self.statuses.iter().any(|status| launched.contains(status)),
         };
         let named = |name: &String| row.name.to_lowercase().contains(&name.to_lowercase());
-        !(self.statuses.is_empty() || fits) || !self.name.as_ref().is_none_or(named)
+        let content = self.template.is_none() || row.template_id == self.template;
+        !(self.statuses.is_empty() || fits) || !self.name.as_ref().is_none_or(named) || !content
     }
 }
 

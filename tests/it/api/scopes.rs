@@ -20,7 +20,7 @@ on_both! {
 }
 
 /// The paths that anybody may call.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 13] = [
     "GET /health/live",
     "GET /health/ready",
     "GET /assets/{name}",
@@ -29,6 +29,9 @@ const OPEN: [&str; 10] = [
     "GET /live",
     "GET /campaigns",
     "GET /campaigns/{id}",
+    "GET /templates",
+    "GET /templates/new",
+    "GET /templates/{id}",
     "GET /suppressions",
     "GET /settings",
 ];

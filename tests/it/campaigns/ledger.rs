@@ -105,7 +105,7 @@ async fn campaigns_are_listed_by_where_they_stand(backend: Backend) {
         (&[Status::Draft], Some("another"), &[4]),
     ];
     for (statuses, name, expected) in cases {
-        let filter = Filter { statuses: statuses.to_vec(), name: name.map(str::to_owned) };
+        let filter = Filter { statuses: statuses.to_vec(), name: name.map(str::to_owned), template: None };
         let page = list(ctx, &filter, Page::First { n: 10, after: None }, Order::Ascending).await.unwrap().page;
         let found: Vec<_> = page.items.iter().map(|c| ids.iter().position(|id| *id == c.row.id).unwrap()).collect();
         assert_eq!((found.as_slice(), page.has_next), (expected, false), "{filter:?}");

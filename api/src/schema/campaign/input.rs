@@ -141,12 +141,16 @@ pub struct CampaignFilter {
     status: Option<Vec<Status>>,
     /// Whose name contains this, in capitals or not.
     name: Option<String>,
+    /// Whose content is this template's.
+    template_id: Option<ID>,
 }
 
 impl CampaignFilter {
     /// The filter for `jobs`.
     pub fn read(self) -> Filter {
         let name = self.name.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        Filter { statuses: self.status.unwrap_or_default(), name }
+        // What is no template's id is no campaign's.
+        let template = self.template_id.map(|id| Kind::Template.read(&id).unwrap_or_default());
+        Filter { statuses: self.status.unwrap_or_default(), name, template }
     }
 }

@@ -16,7 +16,8 @@ import { Ago, Time } from '../../parts/time.tsx'
 import { useMay } from '../../session/viewer.tsx'
 import { RetryAll } from '../emails/bulk.tsx'
 import { Progress } from './campaigns.tsx'
-import { CancelCampaign, ImportRecipients, Launch } from './creating.tsx'
+import { ImportRecipients } from './importing.tsx'
+import { CancelCampaign, Launch } from './launching.tsx'
 import { campaignStatuses } from './looks.ts'
 
 const Chart = lazy(patiently(() => import('../../parts/chart.tsx')))
@@ -99,7 +100,7 @@ function Acts({ campaign }: { campaign: Shown }) {
   )
 }
 
-const rate = (value: number | null | undefined) => (value == null ? '–' : `${(value * 100).toFixed(1)}%`)
+const rate = (value: number | null | undefined) => (value == null ? '' : `${(value * 100).toFixed(1)}%`)
 
 function Metrics({ campaign: { metrics: m } }: { campaign: Shown }) {
   const numbers: [string, number, string, string][] = [
@@ -118,7 +119,7 @@ function Metrics({ campaign: { metrics: m } }: { campaign: Shown }) {
           <dt className="text-muted">{word}</dt>
           <dd className="flex items-baseline gap-2 text-xl leading-7 font-semibold tracking-tight">
             <span data-testid={`metric-${word}`}>{count(n)}</span>
-            {part !== '' && <span className="text-[0.8125rem] font-normal tracking-normal text-muted">{part}</span>}
+            {part !== '' && <span className="text-[0.8125rem] leading-4 font-normal tracking-normal text-muted">{part}</span>}
           </dd>
         </div>
       ))}
@@ -170,7 +171,7 @@ function History({ history }: { history: readonly Point[] }) {
               <li key={word} className="flex items-center gap-1.5"><span aria-hidden="true" className={`size-2 rounded-sm ${bar}`} />{word}</li>
             ))}
           </ul>
-          <Suspense fallback={<div className="h-[184px]" />}><Chart times={padded.times} bars={padded.bars} colours={colours} /></Suspense>
+          <Suspense fallback={<div className="h-[184px]" />}><Chart times={padded.times} bars={padded.bars} colours={colours} step={HOUR} /></Suspense>
         </div>
       )}
     </Panel>
@@ -197,7 +198,7 @@ function Ledger({ campaign: { id, ledger } }: { campaign: Shown }) {
         <tbody>
           <tr title="Their emails are still to be made">{line('No email yet', ledger.pending)}</tr>
           {rows.map(([status, field]) => (
-            <tr key={status}>{line(<Link to="/emails" search={{ campaign: id, status }} className="inline-flex rounded hover:text-accent"><Badge look={statuses[status]} /></Link>, ledger[field])}</tr>
+            <tr key={status}>{line(<Link to="/emails" search={{ campaign: id, status }} className="flex rounded hover:text-accent"><Badge look={statuses[status]} /></Link>, ledger[field])}</tr>
           ))}
           {ledger.cleaned > 0 && <tr title="Cleaned away since">{line('Cleaned', ledger.cleaned)}</tr>}
           <tr className="border-t border-line font-semibold">
@@ -215,7 +216,8 @@ function About({ campaign }: { campaign: Shown }) {
   const items: [string, ReactNode][] = [
     ['Progress', <Progress key="p" value={campaign.progress} />],
     ['Done', campaign.estimatedFinish == null ? undefined : <>About <Time at={campaign.estimatedFinish} />, <Ago at={campaign.estimatedFinish} /></>],
-    ['Subject', campaign.subject || undefined],
+    ['Subject', campaign.subject || campaign.template?.subject || undefined],
+    ['Template', campaign.template == null ? undefined : <Link to="/templates/$id" params={{ id: campaign.template.id }} className="text-accent hover:underline">{campaign.template.name}</Link>],
     ['From', campaign.from],
     ['Answers to', campaign.replyTo ?? undefined],
     ['Tags', campaign.tags.join(', ') || undefined],
@@ -224,6 +226,7 @@ function About({ campaign }: { campaign: Shown }) {
     ['Begins', campaign.sendAt == null ? undefined : <Time at={campaign.sendAt} />],
     ['Not after', campaign.deliverBy == null ? undefined : <Time at={campaign.deliverBy} />],
     ['Cancelled', campaign.cancelledAt == null ? undefined : <Time at={campaign.cancelledAt} />],
+    ['Batches', campaign.batch ? 'Up to 1,000 recipients go to Mailgun in one call' : undefined],
     ['Sandbox', campaign.sandbox ? 'Nothing of it is delivered' : undefined],
     ['Emails', <Link key="e" to="/emails" search={{ campaign: campaign.id }} className="text-accent hover:underline">Show its emails</Link>],
   ]

@@ -16,7 +16,7 @@ import { Empty, Loading, Problem } from '../../parts/states.tsx'
 import { Badge } from '../../parts/status.tsx'
 import { Time } from '../../parts/time.tsx'
 import { useMay } from '../../session/viewer.tsx'
-import { SearchBox } from '../emails/filter-bar.tsx'
+import { Chip, SearchBox } from '../emails/filter-bar.tsx'
 import { CreateCampaign } from './creating.tsx'
 import { CAMPAIGN_STATUSES, campaignStatuses } from './looks.ts'
 
@@ -35,6 +35,7 @@ export function Campaigns() {
     const status = listed(search.status, CAMPAIGN_STATUSES)
     if (status.length > 0) filter.status = status
     if (search.name !== undefined) filter.name = search.name
+    if (search.template !== undefined) filter.templateId = search.template
     if (search.before !== undefined) return { filter, last: PAGE, before: search.before }
     return { filter, first: PAGE, ...(search.after === undefined ? {} : { after: search.after }) }
   }, [key])
@@ -47,7 +48,7 @@ export function Campaigns() {
   const change = (part: Partial<Record<keyof typeof search, string | undefined>>) => {
     void navigate({ search: (before) => ({ ...before, after: undefined, before: undefined, ...part }) as typeof search, replace: true })
   }
-  const narrowed = search.status !== undefined || search.name !== undefined
+  const narrowed = search.status !== undefined || search.name !== undefined || search.template !== undefined
   return (
     <>
       <Head title="Campaigns">
@@ -59,7 +60,8 @@ export function Campaigns() {
           <option value="">Any status</option>
           {CAMPAIGN_STATUSES.map((status) => <option key={status} value={status}>{campaignStatuses[status].word}</option>)}
         </Select>
-        {narrowed && <Button tone="quiet" onClick={() => change({ status: undefined, name: undefined })}>Clear</Button>}
+        {search.template !== undefined && <Chip label="One template" onRemove={() => change({ template: undefined })} />}
+        {narrowed && <Button tone="quiet" onClick={() => change({ status: undefined, name: undefined, template: undefined })}>Clear</Button>}
       </div>
       <div className="panel" aria-busy={result.stale}>
         {campaigns === undefined ? (
@@ -110,7 +112,7 @@ function Row({ campaign }: { campaign: CampaignRowFragment }) {
         >
           {campaign.name}
         </Link>
-        <span className="clip block text-muted max-md:hidden">{campaign.subject || 'A template’s subject'}</span>
+        <span className="clip block text-muted max-md:hidden">{campaign.subject || campaign.template?.subject || 'No subject'}</span>
         <span className="clip block text-muted md:hidden">{look.word} · {count(delivered)} of {count(ledger.total)} delivered</span>
       </td>
       <td className="hidden py-2 md:table-cell"><Badge look={look} /></td>

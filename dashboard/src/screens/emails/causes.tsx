@@ -41,7 +41,10 @@ export function Causes({ filter }: { filter: EmailFilter }) {
         const failed = group.status === 'FAILED'
         return (
           <li key={`${group.status} ${group.cause}`} className="flex flex-wrap items-start gap-x-4 gap-y-2 border-b border-line px-4 py-3 last:border-0">
-            <p className="w-20 shrink-0 text-lg leading-6 font-semibold" data-testid="cause-count">{count(group.count)}</p>
+            <p className="w-20 shrink-0 max-sm:flex max-sm:w-full max-sm:items-baseline max-sm:gap-1.5">
+              <span className="block text-lg leading-6 font-semibold" data-testid="cause-count">{count(group.count)}</span>
+              <span className="text-muted">{group.count === 1 ? 'email' : 'emails'}</span>
+            </p>
             <div className="min-w-0 flex-1 basis-60">
               <p className="flex items-start gap-2 font-medium">
                 {failed ? <Cross className="mt-0.5 size-4 text-bad" /> : <Pause className="mt-0.5 size-4 text-warn" />}

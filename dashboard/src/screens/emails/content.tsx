@@ -1,19 +1,15 @@
-import { useState } from 'react'
 import { useQuery } from 'urql'
 
 import { EmailContentDocument } from '../../api/generated.ts'
 import { bytes } from '../../parts/format.ts'
+import { Letter } from '../../parts/letter.tsx'
 import { Empty, Loading, Problem } from '../../parts/states.tsx'
 import { useMay } from '../../session/viewer.tsx'
-
-/** Stands before what an email says: nothing in it runs, and nothing is fetched, so that looking counts as no open. */
-const WALL = `<!doctype html><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:"><base target="_blank">`
 
 /** What an email says, in a frame that can do nothing. */
 export function Content({ id }: { id: string }) {
   const may = useMay('MANAGE') || undefined
   const [{ data, error }] = useQuery({ query: EmailContentDocument, variables: { id }, pause: may === undefined })
-  const [form, setForm] = useState<'html' | 'text'>('html')
 
   if (may === undefined) return <Empty title="Your key may not read contents">A key with the scope MANAGE may.</Empty>
   const content = data?.email?.content
@@ -24,32 +20,9 @@ export function Content({ id }: { id: string }) {
   }
   const { html, text, headers, attachments } = content
   const metadata = data?.email?.metadata
-  const shown = html == null ? 'text' : text == null ? 'html' : form
   return (
     <div className="flex flex-col gap-4 p-4">
-      {html != null && text != null && (
-        <div role="group" aria-label="Form" className="flex self-start rounded-lg border border-line bg-sunken p-0.5">
-          {(['html', 'text'] as const).map((each) => (
-            <button
-              key={each}
-              type="button"
-              aria-pressed={shown === each}
-              onClick={() => setForm(each)}
-              className={`h-7 rounded-md px-2.5 font-medium ${shown === each ? 'bg-surface shadow-shade' : 'text-muted hover:text-text'}`}
-            >
-              {each === 'html' ? 'HTML' : 'Text'}
-            </button>
-          ))}
-        </div>
-      )}
-      {shown === 'html' ? (
-        <div>
-          <iframe sandbox="" title="What the email says" srcDoc={WALL + html} referrerPolicy="no-referrer" className="h-96 w-full rounded-lg border border-line bg-white" />
-          <p className="mt-1 text-faint">Scripts and pictures from elsewhere are not loaded: looking here counts as no open.</p>
-        </div>
-      ) : (
-        <pre tabIndex={0} className="max-h-96 overflow-auto rounded-lg border border-line bg-canvas p-3 font-mono text-xs leading-5 whitespace-pre-wrap">{text}</pre>
-      )}
+      <Letter html={html} text={text} />
       {attachments.length > 0 && (
         <section aria-label="Files">
           <h3 className="mb-1">Files</h3>

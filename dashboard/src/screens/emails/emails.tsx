@@ -1,14 +1,16 @@
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { useMemo, useState } from 'react'
+import { memo, useMemo, useState } from 'react'
 import { useQuery } from 'urql'
 
 import { EmailsDocument, type EmailRowFragment, QueueDocument } from '../../api/generated.ts'
 import { useFresh } from '../../api/use.ts'
 import { phrase } from '../../parts/format.ts'
 import { Down, Pause, Retry, Slash } from '../../parts/icons.tsx'
+import { Choice } from '../../parts/choice.tsx'
 import { Menu, MenuItem } from '../../parts/menu.tsx'
 import { Pager } from '../../parts/pager.tsx'
 import { Head } from '../../parts/panel.tsx'
+import { PlainLink } from '../../parts/plain-link.tsx'
 import { useArrivals, useRows } from '../../parts/rows.ts'
 import { Empty, Loading, Problem } from '../../parts/states.tsx'
 import { Badge, statuses } from '../../parts/status.tsx'
@@ -42,19 +44,7 @@ export function Emails() {
   return (
     <>
       <Head title="Emails">
-        <div role="group" aria-label="View" className="flex rounded-lg border border-line bg-sunken p-0.5">
-          {([[undefined, 'List'], ['causes', 'By cause']] as const).map(([view, word]) => (
-            <button
-              key={word}
-              type="button"
-              aria-pressed={search.view === view}
-              onClick={() => change({ view })}
-              className={`h-7 rounded-md px-2.5 font-medium ${search.view === view ? 'bg-surface shadow-shade' : 'text-muted hover:text-text'}`}
-            >
-              {word}
-            </button>
-          ))}
-        </div>
+        <Choice name="View" value={byCause ? 'causes' : 'list'} choices={[['list', 'List'], ['causes', 'By cause']]} onChange={(view) => change({ view: view === 'list' ? undefined : view })} />
         {manages && (
           <Menu label={<>All that match<Down /></>} name="Act on all that match">
             {(close) => (
@@ -104,6 +94,11 @@ function List({
   const emails = result.data?.emails
   const nodes = emails?.nodes ?? []
   const arrivals = useArrivals(nodes.map(({ id }) => id), listKey)
+  // Where a row leads to, but for the row itself: the same as long as the list is.
+  const here = useMemo<Search>(() => {
+    const { email: _open, tab: _tab, ...rest } = search
+    return rest
+  }, [listKey])
   useRows()
 
   if (emails === undefined) {
@@ -134,7 +129,7 @@ function List({
             </tr>
           </thead>
           <tbody>
-            {nodes.map((email) => <Row key={email.id} email={email} arrived={arrivals.has(email.id)} />)}
+            {nodes.map((email) => <Row key={email.id} email={email} arrived={arrivals.has(email.id)} search={here} />)}
           </tbody>
         </table>
       )}
@@ -143,7 +138,7 @@ function List({
   )
 }
 
-function Row({ email, arrived }: { email: EmailRowFragment; arrived: boolean }) {
+const Row = memo(function Row({ email, arrived, search }: { email: EmailRowFragment; arrived: boolean; search: Search }) {
   const look = statuses[email.status]
   const Icon = look.icon
   return (
@@ -153,14 +148,14 @@ function Row({ email, arrived }: { email: EmailRowFragment; arrived: boolean }) 
         <span className="flex items-center gap-2.5">
           <Icon className={`size-4 md:hidden ${look.colour}`} />
           <span className="min-w-0 flex-1">
-            <Link
+            <PlainLink
               to="/emails"
-              search={(before) => ({ ...before, email: email.id }) as Search}
+              search={{ ...search, email: email.id }}
               data-row=""
               className="clip block font-medium after:absolute after:inset-0 focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:-outline-offset-2 focus-visible:after:outline-accent"
             >
               {email.to}
-            </Link>
+            </PlainLink>
             <span className="clip block text-muted md:hidden">{look.word} · {email.subject || 'No subject'}</span>
           </span>
         </span>
@@ -178,4 +173,4 @@ function Row({ email, arrived }: { email: EmailRowFragment; arrived: boolean }) 
       <td className="w-28 py-2 pe-4 text-end whitespace-nowrap text-muted md:w-40"><Time at={email.createdAt} /></td>
     </tr>
   )
-}
+})

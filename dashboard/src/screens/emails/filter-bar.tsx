@@ -68,7 +68,7 @@ export function FilterBar({ search, onChange }: { search: Search; onChange: Chan
   )
 }
 
-function Chip({ label, onRemove }: { label: string; onRemove: () => void }) {
+export function Chip({ label, onRemove }: { label: string; onRemove: () => void }) {
   return (
     <span className="inline-flex h-8 max-w-80 items-center gap-1 rounded-lg bg-accent-soft ps-2.5 text-accent-strong">
       <span className="clip" title={label}>{label}</span>

@@ -1,4 +1,4 @@
-import { getRouteApi, Link } from '@tanstack/react-router'
+import { getRouteApi } from '@tanstack/react-router'
 import { memo, useMemo } from 'react'
 
 import { listed } from '../../address.ts'
@@ -8,6 +8,7 @@ import { count } from '../../parts/format.ts'
 import { Down, Pause, Play, Warning } from '../../parts/icons.tsx'
 import { Menu, MenuItem } from '../../parts/menu.tsx'
 import { Head } from '../../parts/panel.tsx'
+import { PlainLink } from '../../parts/plain-link.tsx'
 import { useRows } from '../../parts/rows.ts'
 import { Empty, Loading } from '../../parts/states.tsx'
 import { Badge, EVENTS, events } from '../../parts/status.tsx'
@@ -15,7 +16,7 @@ import { Time } from '../../parts/time.tsx'
 import { useKeys } from '../../shell/keys.ts'
 import { SearchBox } from '../emails/filter-bar.tsx'
 import { detail } from './detail.ts'
-import { ROOM, useTail } from './tail.ts'
+import { MOVING, ROOM, useTail } from './tail.ts'
 
 const route = getRouteApi('/live')
 
@@ -93,11 +94,11 @@ export function Live() {
                 <th scope="col" className="w-28 py-2 ps-4">Happened</th>
                 <th scope="col" className="w-36 py-2">Event</th>
                 <th scope="col" className="w-[28%] py-2">Recipient</th>
-                <th scope="col" className="py-2 pe-4">What is told of it</th>
+                <th scope="col" className="py-2 pe-4">Details</th>
               </tr>
             </thead>
             <tbody>
-              {rows.map((event) => <Row key={event.id} event={event} />)}
+              {(paused ? rows : rows.slice(0, MOVING)).map((event) => <Row key={event.id} event={event} />)}
             </tbody>
           </table>
         )}
@@ -122,14 +123,14 @@ const Row = memo(function Row({ event }: { event: EventRowFragment }) {
             {event.email == null ? (
               <span className="clip block">{address}</span>
             ) : (
-              <Link
+              <PlainLink
                 to="/emails"
                 search={{ email: event.email.id }}
                 data-row=""
                 className="clip block after:absolute after:inset-0 focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:-outline-offset-2 focus-visible:after:outline-accent"
               >
                 {address}
-              </Link>
+              </PlainLink>
             )}
             <span className="clip block text-muted md:hidden">{look.word}{told !== '' && ` · ${told}`}</span>
           </span>

@@ -1,5 +1,5 @@
 import { stringifyDocument } from '@urql/core'
-import { useCallback, useEffect, useRef, useState } from 'react'
+import { startTransition, useCallback, useEffect, useRef, useState } from 'react'
 import { useClient } from 'urql'
 
 import { follow } from '../../api/follow.ts'
@@ -8,6 +8,8 @@ import { useService, words } from '../../api/use.ts'
 
 /** So many of the latest are kept on the page. */
 export const KEPT = 200
+/** Of these, so many are drawn while they move: nobody reads further down what is pushed on four times a second. */
+export const MOVING = 80
 /** So many may wait while the tail is paused; then it stops, and goes on from there later. */
 export const ROOM = 2_000
 const FLUSH = 250
@@ -137,7 +139,8 @@ export function useTail(filter: DeliveryEventFilter): Tailing {
         start()
       })
     const timer = setInterval(() => {
-      if (held.flush()) setState(held.state)
+      // What somebody does meanwhile comes first.
+      if (held.flush()) startTransition(() => setState(held.state))
     }, FLUSH)
     return () => {
       gone = true

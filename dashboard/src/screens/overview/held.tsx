@@ -56,7 +56,7 @@ export function Held({
                 <p>{sentence(hold.description)}</p>
                 <p className="text-muted">Since <Ago at={hold.createdAt} />{hold.until != null && <>, ends <Ago at={hold.until} /></>}</p>
               </div>
-              {manages && hold.cause === 'PAUSE' && <Button className="h-7" onClick={() => setResuming(hold)}>Resume</Button>}
+              {manages && hold.cause === 'PAUSE' && <Button small onClick={() => setResuming(hold)}>Resume</Button>}
             </li>
           ))}
         </ul>

@@ -47,7 +47,7 @@ export function Outcomes({ changed }: { changed: unknown }) {
     >
       <div className="p-4">
         <div className="mb-3 flex flex-wrap items-end gap-x-6 gap-y-2">
-          <dl className="flex flex-wrap items-end gap-x-6 gap-y-2">
+          <dl className="flex flex-wrap items-end gap-x-6 gap-y-2 max-sm:grid max-sm:w-full max-sm:grid-cols-2">
             {OUTCOMES.map((outcome) => (
               <div key={outcome} className="flex flex-col-reverse">
                 <dt className="flex items-center gap-1.5 text-muted">
@@ -58,7 +58,7 @@ export function Outcomes({ changed }: { changed: unknown }) {
               </div>
             ))}
           </dl>
-          <p className="ms-auto text-muted">{heading}</p>
+          <p className="ms-auto text-muted max-sm:order-first max-sm:w-full">{heading}</p>
         </div>
         {asTable ? (
           <div className="max-h-[184px] overflow-y-auto" tabIndex={0} role="region" aria-label="Outcomes per minute as a table">

@@ -14,6 +14,7 @@ import { Funnel } from './funnel.tsx'
 import { Held } from './held.tsx'
 import { Outcomes } from './outcomes.tsx'
 import { PauseDialog, ResumeConfirm } from './pausing.tsx'
+import { ReportWarnings } from './reports.tsx'
 
 /** How the queue stands, and what needs somebody. */
 export function Overview() {
@@ -48,6 +49,7 @@ export function Overview() {
           ))}
       </Head>
       {stats.paused && <PausedBar stats={stats} />}
+      <ReportWarnings domains={stats.reconciliation} />
       <Numbers stats={stats} />
       <div className="mt-4 grid grid-cols-[minmax(0,1fr)] gap-4 lg:grid-cols-3">
         <Outcomes changed={changed} />
@@ -111,9 +113,9 @@ function Lanes({ lanes }: { lanes: QueueNowFragment['lanes'] }) {
         <thead className="text-muted">
           <tr>
             <th scope="col" className="px-4 py-2">Priority</th>
-            <th scope="col" className="py-2 text-end">Waiting</th>
-            <th scope="col" className="py-2 text-end" title="Sending or unconfirmed">Active</th>
-            <th scope="col" className="py-2 text-end">Later</th>
+            <th scope="col" className="py-2 ps-2 text-end">Waiting</th>
+            <th scope="col" className="py-2 ps-2 text-end" title="Sending or unconfirmed">Active</th>
+            <th scope="col" className="py-2 ps-2 text-end">Later</th>
             <th scope="col" className="px-4 py-2 text-end">Oldest</th>
           </tr>
         </thead>

@@ -1,16 +1,17 @@
-import { useEffect, useState } from 'react'
+import { type ReactNode, useEffect, useState } from 'react'
 import { useQuery } from 'urql'
 
 import { HoldsDocument, KeysDocument, type KeyRowFragment, QueueDocument } from '../../api/generated.ts'
 import { useCell, useFresh, useService } from '../../api/use.ts'
 import { Button } from '../../parts/button.tsx'
-import { counted } from '../../parts/format.ts'
+import { counted, phrase } from '../../parts/format.ts'
 import { Plus } from '../../parts/icons.tsx'
 import { Head, Panel } from '../../parts/panel.tsx'
 import { Empty, Loading, Problem } from '../../parts/states.tsx'
 import { Ago, Time } from '../../parts/time.tsx'
 import { useMay, useViewer } from '../../session/viewer.tsx'
 import { Held } from '../overview/held.tsx'
+import { Reports } from '../overview/reports.tsx'
 import { CreateKey, RevokeKey } from './keys.tsx'
 
 /** Who may use the API, what makes emails wait, and how the service is. */
@@ -24,6 +25,7 @@ export function Settings() {
       <Head title="Settings" />
       <div className="grid grid-cols-[minmax(0,1fr)] gap-4 lg:grid-cols-3">
         <Keys />
+        <Reports domains={stats?.reconciliation ?? []} />
         <Service />
         <Health />
         <Held title="Holds" holds={holds.data?.holds} breakers={stats?.breakers ?? []} error={holds.error} waiting={stats?.waiting ?? 0} />
@@ -41,7 +43,7 @@ function Keys() {
     <Panel
       title="API keys"
       className="lg:col-span-3"
-      extra={admin && <Button tone="main" className="h-7" onClick={() => setDialog('create')}><Plus />New key</Button>}
+      extra={admin && <Button tone="main" small onClick={() => setDialog('create')}><Plus />New key</Button>}
     >
       {!admin ? (
         <Empty title="Your key may not see keys">A key with the scope ADMIN may see, make and end them.</Empty>
@@ -66,17 +68,17 @@ function Keys() {
               <tr key={key.id} className={`border-b border-line last:border-0 ${key.revokedAt == null ? '' : 'text-faint'}`}>
                 <td className="py-2 ps-4">
                   <span className="clip block font-medium">{key.name}</span>
-                  <span className="block text-muted md:hidden">{key.scopes.join(', ')}</span>
+                  <span className="block text-muted md:hidden">{key.scopes.map(phrase).join(', ')}</span>
                   {key.allowedAddresses.length > 0 && <span className="clip block text-muted">From {key.allowedAddresses.join(', ')}</span>}
                 </td>
                 <td className="hidden py-2 font-mono text-xs md:table-cell">{key.prefix}…</td>
-                <td className="hidden py-2 text-muted md:table-cell">{key.scopes.join(', ')}</td>
+                <td className="hidden py-2 text-muted md:table-cell">{key.scopes.map(phrase).join(', ')}</td>
                 <td className="hidden py-2 text-end text-muted md:table-cell">{key.lastUsedAt == null ? 'Never' : <Ago at={key.lastUsedAt} />}</td>
                 <td className="hidden py-2 text-end text-muted md:table-cell">
                   {key.revokedAt != null ? 'Revoked' : key.expiresAt == null ? 'Never' : <Ago at={key.expiresAt} />}
                 </td>
                 <td className="w-24 py-1.5 pe-4 text-end">
-                  {key.revokedAt == null && <Button tone="danger" className="h-7" aria-label={`Revoke ${key.name}`} onClick={() => setDialog(key)}>Revoke</Button>}
+                  {key.revokedAt == null && <Button tone="danger" small aria-label={`Revoke ${key.name}`} onClick={() => setDialog(key)}>Revoke</Button>}
                 </td>
               </tr>
             ))}
@@ -91,19 +93,19 @@ function Keys() {
 
 function Service() {
   const { version, sandbox, features, retention, scopes, key } = useViewer()
-  const rows: [string, React.ReactNode][] = [
+  const rows: [string, ReactNode][] = [
     ['Version', version],
     ['Mode', sandbox ? 'Sandbox: nothing is delivered' : 'Live: emails go to Mailgun'],
     ['This process', features.includes('workers') ? 'Takes requests and sends' : 'Takes requests; others send'],
     ['Work travels', features.includes('redis') ? 'Through Redis' : 'In process'],
     ['Emails are kept', counted(retention.emailDays, 'day')],
     ['Signed in with', key?.name ?? 'The administrator’s key, or a token'],
-    ['Which may', scopes.join(', ')],
+    ['Which may', scopes.map(phrase).join(', ')],
     ['Key ends', key?.expiresAt == null ? 'Never by itself' : <Time key="ends" at={key.expiresAt} seconds={false} />],
   ]
   return (
     <Panel title="Service">
-      <dl className="grid grid-cols-[9rem_minmax(0,1fr)] gap-x-4 gap-y-2 p-4">
+      <dl className="grid grid-cols-[7.5rem_minmax(0,1fr)] gap-x-4 gap-y-2 p-4">
         {rows.map(([word, value]) => (
           <div key={word} className="contents"><dt className="text-muted">{word}</dt><dd>{value}</dd></div>
         ))}
@@ -117,7 +119,7 @@ const parts: Record<string, string> = {
   database: 'Database',
   lanes: 'Lanes',
   redis: 'Redis',
-  news: 'News between processes',
+  news: 'News travel',
   works: 'This process sends',
   mode: 'Mode',
 }
@@ -151,7 +153,7 @@ function Health() {
       ) : health === undefined ? (
         <Loading rows={4} />
       ) : (
-        <dl className="grid grid-cols-[9rem_minmax(0,1fr)] gap-x-4 gap-y-2 p-4">
+        <dl className="grid grid-cols-[7.5rem_minmax(0,1fr)] gap-x-4 gap-y-2 p-4">
           {Object.entries(health).map(([name, value]) => (
             <div key={name} className="contents">
               <dt className="text-muted">{parts[name] ?? name}</dt>

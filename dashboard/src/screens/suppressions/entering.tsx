@@ -5,7 +5,7 @@ import { SuppressDocument, SuppressManyDocument, type SuppressInput, type Suppre
 import { useAct, useService, words } from '../../api/use.ts'
 import { Button } from '../../parts/button.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
-import { Field, Input, Select } from '../../parts/field.tsx'
+import { Field, FileInput, Input, Select } from '../../parts/field.tsx'
 import { count, counted } from '../../parts/format.ts'
 import { tell } from '../../parts/notices.tsx'
 import { REASONS, reasons } from '../../parts/status.tsx'
@@ -137,13 +137,8 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
           hint="A list of addresses, one of Mailgun’s exports, or our own: address, reason, note, expires_at."
           problem={problem}
         >
-          <input
-            type="file"
-            accept=".csv,text/csv,text/plain"
-            className="w-full rounded-lg border border-edge/45 bg-surface text-muted file:me-3 file:h-8 file:border-0 file:border-e file:border-line file:bg-sunken file:px-3 file:font-medium file:text-text"
-            onChange={async (event) => {
-              const [file] = event.target.files ?? []
-              if (file === undefined) return
+          <FileInput
+            onFile={async (file) => {
               const content = await file.text()
               setName(file.name)
               setText(content)

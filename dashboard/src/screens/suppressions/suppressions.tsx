@@ -211,7 +211,7 @@ function Row({ entry, onLift }: { entry: SuppressionRowFragment; onLift: (() => 
       <td className="hidden py-2 text-end whitespace-nowrap text-muted md:table-cell"><Time at={entry.createdAt} seconds={false} /></td>
       <td className="hidden py-2 text-end whitespace-nowrap text-muted md:table-cell">{ends}</td>
       <td className="w-20 py-1.5 pe-4 text-end">
-        {onLift !== undefined && <Button className="relative z-[1] h-7" aria-label={`Lift ${entry.target}`} onClick={onLift}>Lift</Button>}
+        {onLift !== undefined && <Button small className="relative z-[1]" aria-label={`Lift ${entry.target}`} onClick={onLift}>Lift</Button>}
       </td>
     </tr>
   )
