@@ -10,6 +10,7 @@ mod http;
 mod keys;
 mod limits;
 mod lists;
+mod reconciliation;
 mod rest;
 mod scopes;
 mod send;
