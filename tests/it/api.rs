@@ -11,6 +11,7 @@ mod keys;
 mod limits;
 mod lists;
 mod previews;
+mod reconciliation;
 mod rest;
 mod scopes;
 mod send;

@@ -1,11 +1,12 @@
 //! The fault suite: real processes on real servers in front of a Mailgun that misbehaves, with faults drawn from a seed; and
 //! what must hold afterwards, checked against a fold over what was accepted and Mailgun's own log.
 //!
-//! `load` says what is sent, `mailgun` answers it and `hooks` reports it, `people` interfere, `trouble` takes things away,
+//! `load` and `campaigns` say what is sent, `mailgun` answers it and `hooks` reports it, `people` interfere, `trouble` takes things away,
 //! `check` compares, and `story` tells an email's life from every source. `run` puts it together.
 
 #![expect(missing_docs, reason = "a field's name says it; where it does not, it has a comment")]
 
+pub mod campaigns;
 pub mod check;
 pub mod dice;
 pub mod follow;

@@ -1,5 +1,6 @@
 //! What must hold when everything has come to rest. Each rule reads the truth and names what breaks it.
 
+mod campaigns;
 mod mails;
 mod numbers;
 mod suppressions;
@@ -39,6 +40,7 @@ pub fn all(truth: &Truth, pace: &Pace) -> Vec<Violation> {
     mails::none_is_taken_twice(truth, pace, &mut found);
     suppressions::nothing_goes_to_a_suppressed_address(truth, pace, &mut found);
     suppressions::the_list_follows_from_what_happened(truth, &mut found);
+    campaigns::each_has_come_to_its_end(truth, &mut found);
     numbers::events_are_those_of_the_log(truth, &mut found);
     numbers::the_follower_missed_none(truth, &mut found);
     numbers::facts_follow_from_the_log(truth, &mut found);

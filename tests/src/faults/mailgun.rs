@@ -78,22 +78,24 @@ impl Model {
         let (noted, quiet, slowly, covered) = (book.clone(), calm.clone(), slow.clone(), coverage.clone());
         fake.answer(move |seen| {
             let mut book = lock(&noted);
+            // A call for many is a hand-over of each, and is answered as one.
+            let batch = seen.is_batch();
             let email = seen.email_id().parse().unwrap_or_default();
             let nth = book.seen.entry(email).or_default();
             *nth += 1;
             let mut dice = Dice::of(seed, ("post", seen.field("subject"), *nth));
             let what = if quiet.load(Ordering::Relaxed) { WHIMS[0].1 } else { dice.weighted(&WHIMS) };
             covered.count(what);
-            let recipients = recipients(seen);
+            if batch {
+                covered.count(if what == WHIMS[0].1 { "a batch answered 200" } else { "a batch not answered 200" });
+            }
             let accepted = what.starts_with("accepted") || what == WHIMS[0].1;
-            book.posts.push(Posted {
-                at: Clock::system().now(),
-                email,
-                recipients,
-                from: sender(seen),
-                what,
-                accepted,
-            });
+            let (at, from) = (Clock::system().now(), sender(seen));
+            for (id, to) in seen.emails() {
+                let email = id.parse().unwrap_or_default();
+                let recipients = if batch { vec![key(&to)] } else { recipients(seen) };
+                book.posts.push(Posted { at, email, recipients, from: from.clone(), what, accepted });
+            }
             let mut reply = reply(what, &mut dice, post);
             if slowly.load(Ordering::Relaxed) && what == WHIMS[0].1 {
                 reply = reply.after(post * 7 / 10);
@@ -125,7 +127,10 @@ impl Model {
         loop {
             let new: Vec<_> = self.fake.look(|state| {
                 let new = state.messages()[known..].iter();
-                let read = new.map(|m| (m.email_id.clone(), m.post.domain().to_owned(), recipients(&m.post)));
+                let read = new.map(|m| {
+                    let to = if m.post.is_batch() { vec![key(&m.to)] } else { recipients(&m.post) };
+                    (m.email_id.clone(), m.post.domain().to_owned(), to)
+                });
                 read.collect()
             });
             known += new.len();

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use entity::{Clock, Outcome, Policy, Status, delivery_event, email};
 use jobs::Context;
+use jobs::store::rows;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::campaigns::Campaigns;
 use super::check::{self, Violation};
 use super::follow::Follower;
 use super::hooks::Hooks;
@@ -66,21 +68,25 @@ pub async fn run(options: &Options) -> Verdict {
     let ctx = world.beside().await;
     let follower = Follower::default();
     around.spawn(follower.clone().follow(ctx.clone()));
-    let load = Load::draw(options.seed, options.emails);
+    // A quarter of the emails are campaigns'.
+    let campaigns = Campaigns::draw(options.seed, options.emails / 4);
+    let load = Load::draw(options.seed, options.emails - options.emails / 4);
     let people = People::new(options.seed, world.clone(), load.clone(), ctx.clone());
     let faults = async {
         if options.trouble {
             trouble::make(&world, &people, options.seed, options.time).await;
         }
     };
-    tokio::join!(load.send(&world, options.time), people.interfere(options.time), faults);
+    let sent = campaigns.send(&world, options.seed, options.time);
+    tokio::join!(load.send(&world, options.time), sent, people.interfere(options.time), faults);
     world.mailgun.be_calm();
     let ended = Instant::now();
     let limit = options.pace.limit();
     let settled = settle(&world, &ctx, limit).await;
     let (time, mut violations) = (ended.elapsed(), Vec::new());
     violations.extend(settled.err().map(|what| Violation::new(format!("after {limit:?} it had not settled: {what}"))));
-    let truth = Truth::gather(&world, &ctx, &load, &people, &hooks, &follower).await.expect("PostgreSQL runs");
+    let truth =
+        Truth::gather(&world, &ctx, &load, &campaigns, &people, &hooks, &follower).await.expect("PostgreSQL runs");
     violations.extend(check::all(&truth, &options.pace));
     if let Err(panic) = tokio::spawn(async move { assert_ledger_equals_rows(&ctx).await }).await {
         let words = panic.into_panic();
@@ -154,7 +160,7 @@ async fn settle(world: &World, ctx: &Arc<Context>, limit: Duration) -> Result<()
 }
 
 /// What has not come to its end; `None` where everything has.
-async fn open(world: &World, ctx: &Context) -> Result<Option<String>, sea_orm::DbErr> {
+async fn open(world: &World, ctx: &Context) -> Result<Option<String>, jobs::Error> {
     let db = ctx.store.write();
     let moving = [Status::Scheduled, Status::Queued, Status::Sending, Status::Unconfirmed];
     let asked = email::Entity::find().filter(email::Column::Status.is_in(moving)).select_only();
@@ -169,6 +175,15 @@ async fn open(world: &World, ctx: &Context) -> Result<Option<String>, sea_orm::D
         if waits {
             *open.entry(status.name()).or_default() += 1;
         }
+    }
+    let pending = "SELECT count(*) AS n FROM campaign_recipients r JOIN campaigns k ON k.id = r.campaign_id \
+                   WHERE r.email_id IS NULL AND k.launched_at IS NOT NULL AND k.cancelled_at IS NULL";
+    let pending: i64 = match rows(db, ctx.store.sql(pending, [])).await?.first() {
+        Some(row) => row.try_get("", "n")?,
+        None => 0,
+    };
+    if pending > 0 {
+        open.insert("pending", pending as usize);
     }
     let recorded = delivery_event::Entity::find().count(db).await?;
     let logged = lock(&world.mailgun.book).log.len() as u64;

@@ -15,6 +15,12 @@ pub fn story(truth: &Truth, email: Uuid) -> String {
         let _ = writeln!(head, "  sent as {}", planned.input);
     }
     if let Some(row) = truth.emails.get(&email) {
+        if let Some(of) = row.campaign_id.and_then(|id| truth.campaigns.get(&id)) {
+            let campaign = &of.standing.row;
+            let _ = writeln!(head, "  to {} of {} (batch: {})", row.recipient_key, campaign.name, campaign.batch);
+            lines.extend(campaign.launched_at.map(|at| (at, "its campaign is launched".to_owned())));
+            lines.extend(campaign.cancelled_at.map(|at| (at, "its campaign is cancelled".to_owned())));
+        }
         let _ = writeln!(
             head,
             "  stands {} fence {} attempts {} acceptances {} heard {} policy {:?} cancelRequested {} why {:?} resolve at {:?}",

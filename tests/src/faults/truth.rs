@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use entity::{attempt, campaign_metrics, delivery_event, email, email_facts, suppression};
-use jobs::Context;
-use sea_orm::{DbErr, EntityTrait, QueryOrder};
+use entity::{attempt, campaign, campaign_metrics, delivery_event, email, email_facts, recipient, scope, suppression};
+use jobs::{Context, Error};
+use sea_orm::{EntityTrait, QueryOrder};
 use uuid::Uuid;
 
+use super::campaigns::{self, Campaigns};
 use super::follow::Follower;
 use super::hooks::{Delivery, Hooks, Taken};
 use super::load::{Load, Planned};
@@ -18,9 +19,19 @@ use super::people::{People, Wishes};
 use super::world::World;
 use crate::lock;
 
+/// A campaign as it stands.
+pub struct OfCampaign {
+    pub standing: jobs::campaign::Campaign,
+    pub recipients: Vec<recipient::Model>,
+}
+
 /// All of it.
 pub struct Truth {
     pub planned: Vec<Planned>,
+    /// The campaigns that were to be sent ..
+    pub sent: Vec<campaigns::Planned>,
+    /// .. and all there are.
+    pub campaigns: BTreeMap<Uuid, OfCampaign>,
     pub wishes: Wishes,
     pub posts: Vec<Posted>,
     pub log: Vec<Logged>,
@@ -34,7 +45,8 @@ pub struct Truth {
     pub events: Vec<delivery_event::Model>,
     pub facts: HashMap<Uuid, email_facts::Model>,
     pub suppressions: Vec<suppression::Model>,
-    pub metrics: BTreeMap<campaign_metrics::Metric, i64>,
+    /// Of each campaign; under the nil id those of emails without one.
+    pub metrics: BTreeMap<(Uuid, campaign_metrics::Metric), i64>,
     /// Numbers that the follower was never given.
     pub missed: BTreeSet<i64>,
 }
@@ -48,10 +60,11 @@ impl Truth {
         world: &World,
         ctx: &Arc<Context>,
         load: &Load,
+        sent: &Campaigns,
         people: &People,
         hooks: &Hooks,
         follower: &Follower,
-    ) -> Result<Self, DbErr> {
+    ) -> Result<Self, Error> {
         let db = ctx.store.write();
         let emails = email::Entity::find().all(db).await?;
         let mut attempts: HashMap<Uuid, Vec<attempt::Model>> = HashMap::new();
@@ -60,10 +73,13 @@ impl Truth {
         }
         let events = delivery_event::Entity::find().order_by_asc(delivery_event::Column::Seq).all(db).await?;
         let facts = email_facts::Entity::find().all(db).await?;
-        let mut metrics: BTreeMap<campaign_metrics::Metric, i64> = BTreeMap::new();
+        let scopes: HashMap<i32, Uuid> =
+            scope::Entity::find().all(db).await?.into_iter().map(|scope| (scope.id, scope.campaign_id)).collect();
+        let mut metrics: BTreeMap<(Uuid, campaign_metrics::Metric), i64> = BTreeMap::new();
         for counter in campaign_metrics::Entity::find().all(db).await? {
-            *metrics.entry(counter.metric).or_default() += counter.n;
+            *metrics.entry((scopes[&counter.scope], counter.metric)).or_default() += counter.n;
         }
+        let campaigns = of_campaigns(ctx).await?;
         let (posts, log) = {
             let book = lock(&world.mailgun.book);
             (book.posts.clone(), book.log.clone())
@@ -73,6 +89,8 @@ impl Truth {
         let post = lock(&hooks.post);
         Ok(Self {
             planned: load.all(),
+            sent: sent.all(),
+            campaigns,
             wishes,
             posts,
             log,
@@ -95,8 +113,29 @@ impl Truth {
         self.wishes.asked.iter().any(|asked| asked.email == email && asked.what == what)
     }
 
+    /// Whether the email's campaign was cancelled.
+    pub fn is_of_a_cancelled_campaign(&self, email: &email::Model) -> bool {
+        let campaign = email.campaign_id.and_then(|id| self.campaigns.get(&id));
+        campaign.is_some_and(|of| of.standing.row.cancelled_at.is_some())
+    }
+
     /// What the log has about the email's own recipient.
     pub fn own_events(&self, email: &email::Model) -> impl Iterator<Item = &Logged> {
         self.log.iter().filter(|logged| logged.email == email.id && logged.recipient == email.recipient_key)
     }
+}
+
+/// All campaigns, as the API shows them, and their recipients.
+async fn of_campaigns(ctx: &Context) -> Result<BTreeMap<Uuid, OfCampaign>, Error> {
+    let db = ctx.store.write();
+    let ids: Vec<Uuid> = campaign::Entity::find().all(db).await?.into_iter().map(|row| row.id).collect();
+    let found = jobs::campaign::find(ctx, &ids).await?.into_iter();
+    let mut all: BTreeMap<Uuid, OfCampaign> =
+        found.map(|(id, standing)| (id, OfCampaign { standing, recipients: Vec::new() })).collect();
+    for row in recipient::Entity::find().all(db).await? {
+        if let Some(of) = all.get_mut(&row.campaign_id) {
+            of.recipients.push(row);
+        }
+    }
+    Ok(all)
 }

@@ -145,6 +145,8 @@ impl World {
             .env("REDIS_HOST", "127.0.0.1")
             .env("REDIS_PORT", self.redis.port().to_string())
             .env("REDIS_PREFIX", PREFIX)
+            // Campaign mail carries a link to unsubscribe.
+            .env("PUBLIC_URL", "https://mail.example.com")
             .env("MAILGUN_API_BASE", self.mailgun.fake.url())
             .env("MAILGUN_API_KEY", name)
             .env("MAILGUN_WEBHOOK_SIGNING_KEY", SIGNING_KEY)

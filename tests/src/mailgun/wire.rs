@@ -54,6 +54,19 @@ impl Post {
         Form::parse(self.content_type(), &self.body)
     }
 
+    /// The emails that it is for: each one's id, and its `to`. A call for many has many.
+    pub fn emails(&self) -> Vec<(String, String)> {
+        match super::batch::each(self) {
+            Some(all) => all.into_iter().map(|one| (one.email_id, one.to)).collect(),
+            None => vec![(self.email_id.clone(), self.field("to").unwrap_or_default())],
+        }
+    }
+
+    /// Whether it is a call for many.
+    pub fn is_batch(&self) -> bool {
+        self.field("recipient-variables").is_some()
+    }
+
     /// The id Mailgun answers: the message's own where it has one.
     pub(super) fn message_id(&self) -> String {
         if let Some(first) = super::batch::each(self).and_then(|all| all.into_iter().next()) {

@@ -28,8 +28,10 @@ pub fn each_accepted_email_is_there_once(truth: &Truth, found: &mut Vec<Violatio
             }
         }
     }
-    for id in truth.emails.keys().filter(|id| !named.contains_key(id)) {
-        found.push(Violation::of(*id, "there is an email whose acceptance nobody was told of"));
+    // Those of campaigns are looked at with their recipients.
+    let single = truth.emails.values().filter(|email| email.campaign_id.is_none());
+    for id in single.map(|email| email.id).filter(|id| !named.contains_key(id)) {
+        found.push(Violation::of(id, "there is an email whose acceptance nobody was told of"));
     }
 }
 
@@ -92,7 +94,10 @@ fn unexplained(truth: &Truth, email: &email::Model, taken: u32) -> Option<&'stat
             (!refused && !spent).then_some("and nobody refused it")
         }
         _ if taken > 0 => Some("though Mailgun has it"),
-        Status::Cancelled => (!truth.was_asked(email.id, "cancel")).then_some("and nobody asked"),
+        Status::Cancelled => {
+            let asked = truth.was_asked(email.id, "cancel") || truth.is_of_a_cancelled_campaign(email);
+            (!asked).then_some("and nobody asked")
+        }
         Status::Suppressed => {
             let by = |entry: &entity::suppression::Model| entry.target == email.recipient_key;
             (!truth.suppressions.iter().any(by)).then_some("and its address is not suppressed")

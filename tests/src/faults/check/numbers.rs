@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entity::campaign_metrics::Metric;
+use uuid::Uuid;
 
 use super::Violation;
 use crate::faults::logbook::Fate;
@@ -55,10 +56,11 @@ fn truth_count(truth: &Truth, email: &entity::email::Model, fate: Fate) -> i32 {
     truth.own_events(email).filter(|logged| logged.fate == fate).count() as i32
 }
 
-/// The counters of what became of emails.
+/// The counters of what became of emails, of each campaign and of those without one.
 pub fn metrics_follow_from_the_log(truth: &Truth, found: &mut Vec<Violation>) {
-    let mut expected: BTreeMap<Metric, i64> = BTreeMap::new();
+    let mut expected: BTreeMap<(Uuid, Metric), i64> = BTreeMap::new();
     for email in truth.emails.values() {
+        let campaign = email.campaign_id.unwrap_or_default();
         let fates: BTreeMap<Fate, i64> = truth.own_events(email).fold(BTreeMap::new(), |mut fates, logged| {
             *fates.entry(logged.fate).or_default() += 1;
             fates
@@ -81,22 +83,23 @@ pub fn metrics_follow_from_the_log(truth: &Truth, found: &mut Vec<Violation>) {
             (Metric::UniqueMachineOpened, has(Fate::MachineOpened)),
         ];
         for (metric, counted) in once {
-            *expected.entry(metric).or_default() += i64::from(counted);
+            *expected.entry((campaign, metric)).or_default() += i64::from(counted);
         }
         for (metric, fate) in [
             (Metric::Opened, Fate::Opened),
             (Metric::Clicked, Fate::Clicked),
             (Metric::MachineOpened, Fate::MachineOpened),
         ] {
-            *expected.entry(metric).or_default() += n(fate);
+            *expected.entry((campaign, metric)).or_default() += n(fate);
         }
     }
-    let metrics: BTreeSet<Metric> = expected.keys().chain(truth.metrics.keys()).copied().collect();
-    for metric in metrics {
-        let of = |counts: &BTreeMap<Metric, i64>| counts.get(&metric).copied().unwrap_or_default();
+    let metrics: BTreeSet<(Uuid, Metric)> = expected.keys().chain(truth.metrics.keys()).copied().collect();
+    for (campaign, metric) in metrics {
+        let of = |counts: &BTreeMap<_, i64>| counts.get(&(campaign, metric)).copied().unwrap_or_default();
         if of(&truth.metrics) != of(&expected) {
             let (stands, should) = (of(&truth.metrics), of(&expected));
-            found.push(Violation::new(format!("the metric {metric:?} is {stands} and should be {should}")));
+            let what = format!("the metric {metric:?} of campaign {campaign} is {stands} and should be {should}");
+            found.push(Violation::new(what));
         }
     }
 }
