@@ -7,6 +7,7 @@ mod clocks;
 mod ended;
 mod killed;
 mod launched;
+mod logged;
 mod restored;
 mod size;
 mod stopped;

@@ -278,10 +278,10 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>, mut closing: watch::Re
                 let stats = lock(&shared.state).stats();
                 connection.respond(200, &[], stats.as_bytes()).await
             }
-            Request::Log(asked) => {
-                let (status, body) = tell(&asked, &shared);
-                connection.respond(status, &[], body.as_bytes()).await
-            }
+            Request::Log(asked) => match tell(&asked, &shared) {
+                Some((status, body)) => connection.respond(status, &[], body.as_bytes()).await,
+                None => connection.closed_by_client().await,
+            },
             Request::List(call) => {
                 let base = format!("http://127.0.0.1:{}", shared.port);
                 let Told { status, retry_after, body } = lists::answer(&shared.lists, call, &base);
@@ -297,14 +297,15 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>, mut closing: watch::Re
     }
 }
 
-/// What the log answers: the status and the body.
-fn tell(asked: &Asked, shared: &Shared) -> (u16, String) {
+/// What the log answers: the status and the body. `None`: nothing.
+fn tell(asked: &Asked, shared: &Shared) -> Option<(u16, String)> {
     let script = {
         let mut book = lock(&shared.log);
         book.asked.push(asked.clone());
         book.script.clone()
     };
-    match script.map_or(Tells::Status(404), |script| script(asked)) {
+    Some(match script.map_or(Tells::Status(404), |script| script(asked)) {
+        Tells::Silence => return None,
         Tells::Status(status) => (status, "scripted".to_owned()),
         Tells::This(status, body) => (status, body),
         Tells::Nonsense => (200, "Mailgun Magnificent API".to_owned()),
@@ -313,7 +314,7 @@ fn tell(asked: &Asked, shared: &Shared) -> (u16, String) {
             let base = format!("http://127.0.0.1:{}", shared.port);
             (200, asked.answer(lock(&shared.state).messages(), &items, &base).to_string())
         }
-    }
+    })
 }
 
 /// Answers a message as the script says, after recording it if the script accepts it.

@@ -43,6 +43,8 @@ pub enum Tells {
     Page,
     /// This status and nothing readable.
     Status(u16),
+    /// Nothing, until whoever asked gives up.
+    Silence,
     /// 200 and something that is no log.
     Nonsense,
     /// This status and body: the script keeps a log of its own.

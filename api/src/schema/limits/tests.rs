@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
+mod drawn;
+
 use async_graphql::{EmptyMutation, EmptySubscription, Object, Response, Schema};
 
 use super::*;

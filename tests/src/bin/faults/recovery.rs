@@ -26,6 +26,8 @@ pub async fn measure() {
     let living = tokio::spawn(world.mailgun.clone().live(|_| {}));
     world.mailgun.be_calm();
     tell("Redis wiped, the next email accepted by Mailgun", redis_wiped(&world).await);
+    tell("a queue of 2,000 drained, from 200 on, nothing happening", drained(&world, false).await);
+    tell("the same, Redis wiped at 200", drained(&world, true).await);
     tell("Mailgun back after 30 s, the first email accepted", mailgun_back(&world).await);
     tell("the only server killed and started again, a webhook answered 200", server_killed(&world).await);
     tell(
@@ -58,6 +60,24 @@ async fn redis_wiped(world: &World) -> Duration {
     let took = start.elapsed();
     fake.until("the rest", LONG, |state| state.accepted() >= 1_000).await;
     took
+}
+
+/// How long the rest of a queue takes once a part of it was sent.
+async fn drained(world: &World, wiped: bool) -> Duration {
+    let fake = &world.mailgun.fake;
+    let known = fake.accepted();
+    world.ask("mutation { pause(reason: \"recovery\") { userErrors { message } } }", json!({})).await.expect("a pause");
+    for _ in 0..2 {
+        send(world, 1_000).await;
+    }
+    world.ask("mutation { resume { userErrors { message } } }", json!({})).await.expect("no pause");
+    fake.until("sending to begin", LONG, |state| state.accepted() >= known + 200).await;
+    let start = Instant::now();
+    if wiped {
+        world.redis.wipe().await;
+    }
+    fake.until("the queue to be empty", LONG, |state| state.accepted() >= known + 2_000).await;
+    start.elapsed()
 }
 
 async fn mailgun_back(world: &World) -> Duration {
