@@ -24,7 +24,7 @@ const keys: KeyingConfig = Object.fromEntries(
   [
     'Attachment', 'Attempt', 'Breaker', 'CampaignConnection', 'DeliveryEventConnection', 'DeliveryEventEdge', 'EmailConnection', 'EmailContent',
     'EmailHeader', 'Engagement', 'FailureGroup', 'Hold', 'LaneStats', 'Ledger', 'Metrics', 'MetricsPoint', 'PageInfo', 'Pause', 'QueueStats',
-    'Reconciliation', 'RenderedContent', 'Retention', 'SuppressionConnection', 'SuppressionFact', 'SuppressionState', 'SuppressionStats', 'TemplateConnection',
+    'Reconciliation', 'RenderedContent', 'Retention', 'RetentionRule', 'SuppressionConnection', 'SuppressionFact', 'SuppressionState', 'SuppressionStats', 'TemplateConnection',
     'LeadConnection', 'TimelineEntry', 'Viewer',
   ].map((type) => [type, embedded]),
 )

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { bytes, clock, count, counted, distance, phrase, share, span } from './format.ts'
+import { bytes, clock, count, counted, distance, period, phrase, share, span } from './format.ts'
 
 describe('numbers', () => {
   it.each([
@@ -48,6 +48,17 @@ describe('times', () => {
     [439_200_000, '5d 2h'],
   ])('%i ms are %s', (milliseconds, expected) => {
     expect(span(milliseconds)).toBe(expected)
+  })
+
+  it.each([
+    [2_592_000, '30 days'],
+    [86_400, '1 day'],
+    [46_800, '13 hours'],
+    [90_000, '25 hours'],
+    [2_700, '45m 00s'],
+    [0, '0s'],
+  ])('of %i s that somebody set is %s', (seconds, expected) => {
+    expect(period(seconds)).toBe(expected)
   })
 
   it('lie before or after now', () => {

@@ -49,6 +49,13 @@ export function span(milliseconds: number): string {
   return `${Math.floor(seconds / DAY)}d ${Math.floor((seconds % DAY) / 3_600)}h`
 }
 
+/** A span that somebody set, in whole days or hours where it is: `30 days`, `13 hours`, `45m 00s`. */
+export function period(seconds: number): string {
+  if (seconds > 0 && seconds % DAY === 0) return counted(seconds / DAY, 'day')
+  if (seconds > 0 && seconds % 3_600 === 0) return counted(seconds / 3_600, 'hour')
+  return span(seconds * 1_000)
+}
+
 /** How long ago, or how far ahead: `now`, `12s ago`, `in 3h 20m`. */
 export function distance(at: number, now: number): string {
   const gone = now - at

@@ -4,7 +4,7 @@ import { useQuery } from 'urql'
 import { HoldsDocument, KeysDocument, type KeyRowFragment, QueueDocument } from '../../api/generated.ts'
 import { useCell, useFresh, useService } from '../../api/use.ts'
 import { Button } from '../../parts/button.tsx'
-import { counted, phrase } from '../../parts/format.ts'
+import { phrase } from '../../parts/format.ts'
 import { Plus } from '../../parts/icons.tsx'
 import { Head, Panel } from '../../parts/panel.tsx'
 import { Empty, Loading, Problem } from '../../parts/states.tsx'
@@ -13,6 +13,7 @@ import { useMay, useViewer } from '../../session/viewer.tsx'
 import { Held } from '../overview/held.tsx'
 import { Reports } from '../overview/reports.tsx'
 import { CreateKey, RevokeKey } from './keys.tsx'
+import { Kept } from './kept.tsx'
 
 /** Who may use the API, what makes emails wait, and how the service is. */
 export function Settings() {
@@ -26,6 +27,7 @@ export function Settings() {
       <div className="grid grid-cols-[minmax(0,1fr)] gap-4 lg:grid-cols-3">
         <Keys />
         <Reports domains={stats?.reconciliation ?? []} />
+        <Kept />
         <Service />
         <Health />
         <Held title="Holds" holds={holds.data?.holds} breakers={stats?.breakers ?? []} error={holds.error} waiting={stats?.waiting ?? 0} />
@@ -92,13 +94,12 @@ function Keys() {
 }
 
 function Service() {
-  const { version, sandbox, features, retention, scopes, key } = useViewer()
+  const { version, sandbox, features, scopes, key } = useViewer()
   const rows: [string, ReactNode][] = [
     ['Version', version],
     ['Mode', sandbox ? 'Sandbox: nothing is delivered' : 'Live: emails go to Mailgun'],
     ['This process', features.includes('workers') ? 'Takes requests and sends' : 'Takes requests; others send'],
     ['Work travels', features.includes('redis') ? 'Through Redis' : 'In process'],
-    ['Emails are kept', counted(retention.emailDays, 'day')],
     ['Signed in with', key?.name ?? 'The administrator’s key, or a token'],
     ['Which may', scopes.map(phrase).join(', ')],
     ['Key ends', key?.expiresAt == null ? 'Never by itself' : <Time key="ends" at={key.expiresAt} seconds={false} />],
