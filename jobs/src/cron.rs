@@ -30,11 +30,7 @@ pub struct Schedule {
 
 /// All schedules.
 pub const SCHEDULES: &[Schedule] = &[
-    Schedule {
-        name: "clean-finished",
-        cron: "0 0 * * * *",
-        run: |ctx| async move { retention::run(&ctx).await }.boxed(),
-    },
+    Schedule { name: "retention", cron: "0 0 * * * *", run: |ctx| async move { retention::run(&ctx).await }.boxed() },
     Schedule {
         name: "clean-suppressions",
         cron: "0 0 */6 * * *",

@@ -4,6 +4,7 @@
 //! template may do and how much it may write, and there is nothing to include. Values are escaped where they go into HTML, and
 //! what was rendered is checked again, since escaping alone lets a `javascript:` link and a subject of two lines pass.
 
+mod flaw;
 mod kept;
 mod link;
 mod names;
@@ -12,7 +13,6 @@ pub mod placeholder;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::OnceLock;
 
 use entity::address::Mailbox;
@@ -22,6 +22,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBeha
 use serde_json::{Map, Value as Json};
 
 use crate::accept::draft::{MOST_BODY, MOST_HEADERS, MOST_SUBJECT};
+pub use flaw::{Flaw, Part, RenderError};
 pub use kept::{Kept, Prepared};
 use placeholder::Placeheld;
 
@@ -31,93 +32,6 @@ const FUEL: u64 = 50_000;
 const DEEPEST: usize = 50;
 /// What variables can't be named: it holds the email's recipient.
 const RECIPIENT: &str = "recipient";
-
-/// A part of a template that is rendered by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    Subject,
-    Html,
-    Text,
-    /// The value of this header.
-    Header(String),
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Part::Subject => f.write_str("the subject"),
-            Part::Html => f.write_str("html"),
-            Part::Text => f.write_str("text"),
-            Part::Header(name) => write!(f, "the header {name}"),
-        }
-    }
-}
-
-impl Part {
-    /// Its field in a content; a header has none.
-    pub fn field(&self) -> Option<&'static str> {
-        match self {
-            Part::Subject => Some("subject"),
-            Part::Html => Some("html"),
-            Part::Text => Some("text"),
-            Part::Header(_) => None,
-        }
-    }
-}
-
-/// Why a part can't be compiled.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("can't be compiled: {why}, in line {line}")]
-pub struct Flaw {
-    pub part: Part,
-    /// Counted from 1.
-    pub line: usize,
-    pub why: String,
-}
-
-/// Why nothing came of rendering, in words for whoever wrote the template or the variables.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RenderError {
-    #[error("the variable {name} is missing")]
-    Missing {
-        /// In full, such as `order.total`.
-        name: String,
-    },
-    #[error("{part} can't be rendered: {why}, in line {line}")]
-    Failed { part: Part, line: usize, why: String },
-    #[error("{part} takes more work to render than a template may")]
-    OutOfFuel { part: Part },
-    #[error("html would hold a link that begins with {scheme}: and only http, https, mailto and tel may")]
-    Link { scheme: String },
-    #[error("{part} must not hold a line break or another control character")]
-    Control { part: Part },
-    #[error("the subject is empty")]
-    NoSubject,
-    #[error("html and text are empty")]
-    NoBody,
-    #[error("{part} is longer than {MOST_SUBJECT} characters")]
-    TooLong { part: Part },
-    #[error("{part} is larger than {} MiB", MOST_BODY >> 20)]
-    TooLarge { part: Part },
-    #[error("the headers are larger than {} KiB together", MOST_HEADERS >> 10)]
-    HeadersTooLarge,
-}
-
-impl RenderError {
-    /// The part that is to be mended; `None` where the variables are, or no single part.
-    pub fn part(&self) -> Option<&Part> {
-        match self {
-            RenderError::Failed { part, .. }
-            | RenderError::OutOfFuel { part }
-            | RenderError::Control { part }
-            | RenderError::TooLong { part }
-            | RenderError::TooLarge { part } => Some(part),
-            RenderError::Link { .. } => Some(&Part::Html),
-            RenderError::NoSubject => Some(&Part::Subject),
-            RenderError::Missing { .. } | RenderError::NoBody | RenderError::HeadersTooLarge => None,
-        }
-    }
-}
 
 /// What a template says, or what it says to one recipient once it is rendered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -179,19 +93,20 @@ impl Template {
         if flaws.is_empty() { Ok(Self { environment, source, placeheld: OnceLock::new() }) } else { Err(flaws) }
     }
 
-    /// Everything to mend before it is stored: what [`Template::compile`] refuses, and filters, tests and functions that there
-    /// are none of, though the part they stand in might never be reached.
-    pub fn flaws(source: Said) -> Vec<Flaw> {
-        let template = match Self::compile(source) {
-            Ok(template) => template,
-            Err(flaws) => return flaws,
-        };
+    /// Compiles what is to be stored.
+    ///
+    /// # Errors
+    /// Those of [`Template::compile`], and filters, tests and functions that there are none of, though the part they stand in
+    /// might never be reached.
+    pub fn checked(source: Said) -> Result<Self, Vec<Flaw>> {
+        let template = Self::compile(source)?;
         let parts = template.source.parts().enumerate();
         let unknown = parts.flat_map(|(i, (part, _))| {
             let unknown = names::unknown(&template.environment, &name(i, &part));
             unknown.into_iter().map(move |(line, why)| Flaw { part: part.clone(), line, why })
         });
-        unknown.collect()
+        let flaws: Vec<Flaw> = unknown.collect();
+        if flaws.is_empty() { Ok(template) } else { Err(flaws) }
     }
 
     /// The variables it uses, by their full names and in their order; not those of `recipient`.

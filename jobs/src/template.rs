@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::filter::Order;
 use crate::find::{Page, models};
 use crate::look::{self, Looked, Run};
-use crate::render::{Flaw, Prepared, Said, Template};
+use crate::render::{Prepared, Said, Template};
 use crate::store::{Store, execute, rows};
 
 /// A name, in characters.
@@ -145,12 +145,11 @@ impl Draft {
 /// What to mend; the ways are `subject`, `html`, `text`, and none where it is the whole.
 pub fn compile(said: Said) -> Result<Template, Vec<Complaint>> {
     let mut complaints = unfit(&said);
-    let told = |flaws: Vec<Flaw>| flaws.into_iter().map(|flaw| complaint(flaw.part.field(), flaw.to_string()));
-    complaints.extend(told(Template::flaws(said.clone())));
-    if !complaints.is_empty() {
-        return Err(complaints);
-    }
-    Template::compile(said).map_err(|flaws| told(flaws).collect())
+    let compiled = Template::checked(said);
+    complaints.extend(
+        compiled.as_ref().err().into_iter().flatten().map(|flaw| complaint(flaw.part.field(), flaw.to_string())),
+    );
+    compiled.ok().filter(|_| complaints.is_empty()).ok_or(complaints)
 }
 
 fn complaint(field: Option<&str>, message: String) -> Complaint {

@@ -17,5 +17,5 @@ pub(super) fn complaints(parts: &Parts) -> Vec<Complaint> {
         };
         Complaint { path, message: flaw.to_string() }
     };
-    Template::flaws(said).into_iter().map(complaint).collect()
+    Template::checked(said).err().unwrap_or_default().into_iter().map(complaint).collect()
 }

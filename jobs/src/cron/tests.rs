@@ -20,7 +20,7 @@ fn schedules_tick_when_their_words_say() {
         let times = ::cron::Schedule::from_str(schedule.cron).unwrap();
         times.after(&start).take(2).map(|at| at - start).collect::<Vec<_>>()
     };
-    assert_eq!(next("clean-finished"), [TimeDelta::minutes(50), TimeDelta::minutes(110)]);
+    assert_eq!(next("retention"), [TimeDelta::minutes(50), TimeDelta::minutes(110)]);
     assert_eq!(next("clean-suppressions"), [TimeDelta::minutes(50), TimeDelta::minutes(410)]);
 }
 

@@ -13,6 +13,10 @@ use crate::error::Result;
 use crate::rows::Rows;
 use crate::store::{execute, rows};
 
+/// What is asked of an email with copies. 2 is SENDING, 3 UNCONFIRMED.
+const COPIES: &str = "SELECT q.id, q.cc, q.bcc, q.omitted, q.finished_at IS NOT NULL AS ended, \
+     q.status IN (2, 3) AS under_way FROM email_queue q";
+
 /// An email with copies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, FromQueryResult)]
 struct Copies {
@@ -63,12 +67,11 @@ pub(super) async fn erase(ctx: &Context, erasure: &Erasure) -> Result<(u64, u64)
 
 async fn group(ctx: &Context, erasure: &Erasure, after: Uuid) -> Result<(u64, Option<Uuid>, u64)> {
     let tx = ctx.store.begin().await?;
-    // 2 is SENDING, 3 UNCONFIRMED.
-    let text = "SELECT q.id, q.cc, q.bcc, q.omitted, q.finished_at IS NOT NULL AS ended, q.status IN (2, 3) AS under_way \
-                FROM email_queue q WHERE (q.cc IS NOT NULL OR q.bcc IS NOT NULL) AND q.id > $1 AND q.id <= $2 \
-                ORDER BY q.id LIMIT $3";
+    let text = format!(
+        "{COPIES} WHERE (q.cc IS NOT NULL OR q.bcc IS NOT NULL) AND q.id > $1 AND q.id <= $2 ORDER BY q.id LIMIT $3"
+    );
     let values = [Value::from(after), Value::from(erasure.email_reach), Value::from(GROUP)];
-    let found = rows(&tx, ctx.store.sql(text, values)).await?;
+    let found = rows(&tx, ctx.store.sql(&text, values)).await?;
     let all = found.iter().map(|row| Copies::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
     let mut named = Vec::new();
     for one in &all {
@@ -78,11 +81,7 @@ async fn group(ctx: &Context, erasure: &Erasure, after: Uuid) -> Result<(u64, Op
     let mut open = 0;
     if !named.is_empty() {
         // Whether it has ended is asked again of those that matter, with their rows held.
-        let text = format!(
-            "SELECT q.id, q.cc, q.bcc, q.omitted, q.finished_at IS NOT NULL AS ended, q.status IN (2, 3) AS under_way \
-             FROM email_queue q WHERE q.id {{ids}} ORDER BY q.id {}",
-            ctx.store.for_update()
-        );
+        let text = format!("{COPIES} WHERE q.id {{ids}} ORDER BY q.id {}", ctx.store.for_update());
         for row in rows(&tx, ctx.store.sql_ids(&text, [], named)).await? {
             let one = Copies::from_query_result(&row, "")?;
             match one.without(&erasure.address, &erasure.mark)? {

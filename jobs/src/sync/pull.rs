@@ -152,24 +152,23 @@ struct Counts {
 /// Records a page and where the next one is, in one transaction. `false` where somebody else reads the list by now: then nothing
 /// was recorded.
 async fn take_in(ctx: &Context, reading: &mut Reading, items: &[Item], next: Option<String>) -> Result<bool> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match take_in_once(ctx, reading, items, next.clone()).await {
-            Err(error) if error.is_transient() && tries < 3 => {
-                tracing::warn!(cause = %error, "A page is recorded again")
-            }
-            taken => return taken,
-        }
-    }
+    let before = reading.mark.clone();
+    let Some((held, counts)) = repeat(|| record(ctx, &before, items, next.clone())).await? else { return Ok(false) };
+    *reading = held;
+    count(reading.mark.list, counts);
+    Ok(true)
 }
 
-async fn take_in_once(ctx: &Context, reading: &mut Reading, items: &[Item], next: Option<String>) -> Result<bool> {
-    let (now, before) = (ctx.clock.now(), reading.mark.clone());
-    let read = items.iter().map(|item| rule::meaning(before.list, item, before.sandbox, now));
+async fn record(
+    ctx: &Context,
+    before: &Model,
+    items: &[Item],
+    next: Option<String>,
+) -> Result<Option<(Reading, Counts)>> {
+    let read = items.iter().map(|item| rule::meaning(before.list, item, before.sandbox, ctx.clock.now()));
     let told: Vec<suppression_fact::Model> = read.filter_map(Result::ok).collect();
     let tx = ctx.store.begin().await?;
-    let news = news(&tx, ctx, &before, told.clone()).await?;
+    let news = news(&tx, ctx, before, told.clone()).await?;
     let n = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let (seen, added) = (n(items.len()), n(news.len()));
     let counts = Counts { seen, added, known: n(told.len()) - added, skipped: seen - n(told.len()) };
@@ -184,15 +183,13 @@ async fn take_in_once(ctx: &Context, reading: &mut Reading, items: &[Item], next
         skipped: before.skipped + counts.skipped,
         ..before.clone()
     };
-    let mut held = Reading { mark: before };
+    let mut held = Reading { mark: before.clone() };
     if !held.go_on(&tx, ctx, stands).await? {
         tx.rollback().await?;
-        return Ok(false);
+        return Ok(None);
     }
     tx.commit().await?;
-    reading.mark = held.mark;
-    count(reading.mark.list, counts);
-    Ok(true)
+    Ok(Some((held, counts)))
 }
 
 /// Those of these facts that tell something, each once: not what stands here, not what was lifted since, and not what Mailgun is

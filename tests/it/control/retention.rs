@@ -88,8 +88,7 @@ async fn the_hourly_run_cleans_past_retention_once_across_replicas_and_leaves_a_
         world.pass(TimeDelta::days(2));
 
         let tick = ctx.clock.now();
-        let (one, two) =
-            futures::join!(cron::run_tick(ctx, "clean-finished", tick), cron::run_tick(ctx, "clean-finished", tick));
+        let (one, two) = futures::join!(cron::run_tick(ctx, "retention", tick), cron::run_tick(ctx, "retention", tick));
         let told: Vec<String> = [one, two].into_iter().filter_map(|run| run.unwrap()).collect();
         assert_eq!(told.len(), 1, "{backend:?}: {told:?}");
         assert!(told[0].contains("2 emails"), "{told:?}");
@@ -99,7 +98,7 @@ async fn the_hourly_run_cleans_past_retention_once_across_replicas_and_leaves_a_
         assert_eq!(world.counts().await, [(Status::Sent, 1)]);
 
         world.pass(TimeDelta::days(91));
-        cron::run_tick(ctx, "clean-finished", ctx.clock.now()).await.unwrap();
+        cron::run_tick(ctx, "retention", ctx.clock.now()).await.unwrap();
         assert_eq!(cron_run::Entity::find().count(ctx.store.write()).await.unwrap(), 1, "the old run is forgotten");
         assert_eq!(cron::run_tick(ctx, "no such thing", tick).await.unwrap(), None);
     }
