@@ -6,7 +6,7 @@ mod group;
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use entity::bulk_operation::{self, Kind};
 use entity::{Status, email};
 use sea_orm::{ActiveEnum, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder, QuerySelect, Value};
@@ -20,6 +20,7 @@ use crate::error::Result;
 pub use crate::filter::Filter;
 use crate::find;
 use crate::store::{execute, rows};
+use crate::timing::delta;
 
 /// How long one goes at an operation before another gets its turn, and how long a request works itself.
 pub(crate) const TURN: Duration = Duration::from_secs(8);
@@ -264,5 +265,5 @@ async fn turn(ctx: &Context, id: Uuid, end: Instant) -> Result<bulk_operation::M
 
 /// Until when whoever works on an operation is taken to be alive; each group prolongs it.
 fn lease(ctx: &Context) -> DateTime<Utc> {
-    ctx.clock.now() + TimeDelta::from_std(ctx.timing.lease).unwrap_or(TimeDelta::MAX)
+    ctx.clock.now() + delta(ctx.timing.lease)
 }

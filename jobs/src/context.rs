@@ -13,7 +13,7 @@ use crate::retention::Periods;
 use crate::scope::Scopes;
 use crate::store::Store;
 use crate::sync::Direction;
-use crate::timing::Timing;
+use crate::timing::{Timing, delta};
 
 /// What the user sets, parsed and checked.
 #[derive(Clone, Debug)]
@@ -156,7 +156,6 @@ impl Context {
 
     /// What every decision of the ledger rests on at this moment.
     pub fn facts(&self) -> Facts {
-        let delta = |d| TimeDelta::from_std(d).unwrap_or(TimeDelta::MAX);
         Facts {
             now: self.clock.now(),
             max_tries: self.settings.max_tries,

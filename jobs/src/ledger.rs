@@ -14,7 +14,6 @@ pub mod usual;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::TimeDelta;
 use entity::{Outcome, Status, attempt};
 use sea_orm::{ActiveEnum, DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
@@ -25,6 +24,7 @@ pub use terms::{Cause, Effect, Facts, Handed, Name, Refusal, Report, Row, Said, 
 use crate::error::Result;
 use crate::rows::Rows;
 use crate::store::{Store, rows};
+use crate::timing::delta;
 use crate::{Context, hold, suppress};
 
 /// One cause for one email.
@@ -123,7 +123,7 @@ pub async fn apply_to(
 ) -> Result<Vec<Result<Moved, Refusal>>> {
     let settled = settled_already(tx, &ctx.store, moves, locked).await?;
     let facts = gather_facts(tx, ctx, moves, locked).await?;
-    let lease = TimeDelta::from_std(ctx.timing.lease).unwrap_or(TimeDelta::MAX);
+    let lease = delta(ctx.timing.lease);
 
     let mut standing = locked.clone();
     let mut history: BTreeMap<(Uuid, i32), attempt::Model> = BTreeMap::new();

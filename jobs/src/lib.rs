@@ -46,6 +46,7 @@ pub mod render;
 pub mod resolve;
 pub mod restored;
 pub mod retention;
+mod rounds;
 pub mod rows;
 pub mod scope;
 pub mod send;

@@ -15,24 +15,14 @@ use tokio::time::Instant;
 use crate::error::Result;
 use crate::log::{Desk, Kinds, LogError, Pages, Query};
 use crate::record::Recorded;
+use crate::rounds;
+use crate::timing::delta;
 use mark::Claim;
 use rule::{Seen, Window, silence, window};
 
 /// Reads what is due until the process is to stop. What is being read then is read again by others.
 pub async fn run(desk: Desk) {
-    let ctx = desk.ctx.clone();
-    let work = async {
-        loop {
-            if let Err(error) = due(&desk).await {
-                tracing::warn!(cause = %error, "Missing events could not be recovered");
-            }
-            tokio::time::sleep(ctx.timing.watch).await;
-        }
-    };
-    tokio::select! {
-        () = work => {}
-        () = ctx.stop.cancelled() => {}
-    }
+    rounds::until_stopped(&desk.ctx, "Missing events could not be recovered", || due(&desk)).await;
 }
 
 /// Reads the log of every domain whose time has come. Answers how many those were.
@@ -75,7 +65,7 @@ async fn pass(desk: &Desk, mut claim: Claim) -> Result<()> {
 }
 
 fn interval(desk: &Desk) -> TimeDelta {
-    TimeDelta::from_std(desk.ctx.timing.reconcile).unwrap_or(TimeDelta::MAX)
+    delta(desk.ctx.timing.reconcile)
 }
 
 /// Reads all events of a window and records those that are missing.

@@ -23,6 +23,7 @@ use crate::event::{Event, Kind, LogItem};
 use crate::ledger::{self, Cause, Move, Shard};
 use crate::log::{Desk, Kinds, LogError, MARGIN, Pages, Query};
 use crate::reconcile::mark;
+use crate::timing::delta;
 use rule::{Look, Reading, Step, Why};
 
 /// Emails whose first tries lie this far apart are asked for apart: between them a log may hold anything.
@@ -122,7 +123,7 @@ async fn ask(desk: &Desk, group: &Group) -> Result<()> {
 fn query(group: &Group, now: DateTime<Utc>, timing: &crate::Timing) -> Option<Query> {
     let first = group.emails.iter().map(|email| email.doubt.first_try).min()?;
     let last = group.emails.iter().map(|email| email.doubt.since).max()?;
-    let trust = TimeDelta::from_std(timing.trust).unwrap_or(TimeDelta::MAX);
+    let trust = delta(timing.trust);
     let to = now.min(last + trust.max(MARGIN));
     Some(Query { domain: group.domain.clone(), from: first - MARGIN, to, kinds: Kinds::HandedOver })
 }

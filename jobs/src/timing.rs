@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 /// How long things may take and how often they are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -113,6 +115,11 @@ impl Timing {
             shutdown: whole.shutdown,
         }
     }
+}
+
+/// A duration as times are counted with: the longest there is where it is longer.
+pub(crate) fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::Context;
 use crate::error::Result;
 use crate::rows::Rows;
 use crate::store::{execute, rows};
+use crate::timing::delta;
 
 /// For how long other Message-Ids than ours are held against a domain.
 const FOREIGN_FOR: TimeDelta = TimeDelta::days(30);
@@ -133,7 +134,7 @@ impl Claim {
 
 /// How long whoever reads may be silent.
 fn lease(ctx: &Context) -> TimeDelta {
-    TimeDelta::from_std(ctx.timing.lease).unwrap_or(TimeDelta::MAX)
+    delta(ctx.timing.lease)
 }
 
 /// Mailgun answered hand-overs of this domain with other Message-Ids than ours, not long ago.

@@ -1,6 +1,6 @@
 //! What is kept in quarantine: the log confirms it, by recording the very event, or shows that there was no such thing.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use entity::quarantined_event as kept;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -8,6 +8,7 @@ use super::mark::Claim;
 use super::read;
 use crate::error::Result;
 use crate::log::{Desk, MARGIN, RETENTION};
+use crate::timing::delta;
 
 /// So many are looked at in one pass: each has a window of its own.
 const MOST: u64 = 20;
@@ -16,7 +17,7 @@ const MOST: u64 = 20;
 /// begins stay until they are forgotten.
 pub(super) async fn settle(desk: &Desk, claim: &mut Claim, now: DateTime<Utc>) -> Result<i64> {
     let ctx = &desk.ctx;
-    let trust = TimeDelta::from_std(ctx.timing.trust).unwrap_or(TimeDelta::MAX);
+    let trust = delta(ctx.timing.trust);
     let found = kept::Entity::find()
         .filter(kept::Column::Domain.eq(&claim.mark.domain))
         .filter(kept::Column::RecordedAt.lte(now - trust))

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::log::MARGIN;
-use crate::timing::Timing;
+use crate::timing::{Timing, delta};
 
 /// The most that is read at once beyond what is read again; a log of days is caught up with in such steps.
 const MOST: TimeDelta = TimeDelta::hours(1);
@@ -62,10 +62,6 @@ pub fn silence(
     }
     let missed = missed.saturating_add(seen.fresh_missing);
     (missed, since.or((missed >= SILENT).then_some(now)))
-}
-
-fn delta(duration: std::time::Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::Context;
 use crate::error::Result;
 use crate::rows::Rows;
 use crate::store::{execute, rows};
+use crate::timing::delta;
 
 /// Emails looked at at once.
 const GROUP: i64 = 500;
@@ -49,7 +50,7 @@ pub async fn resends(ctx: &Context) -> Result<Vec<Uuid>> {
 
 /// How long whoever took them may be silent.
 fn claim(ctx: &Context) -> TimeDelta {
-    TimeDelta::from_std(ctx.timing.lease).unwrap_or(TimeDelta::MAX)
+    delta(ctx.timing.lease)
 }
 
 async fn read(ctx: &Context, now: DateTime<Utc>) -> Result<Vec<Doubtful>> {

@@ -4,11 +4,11 @@
 //! to its end, as far back as it is kept, under the Message-Id that we gave it. In every other case somebody has to decide,
 //! and what is sent again without one is the sender's choice (RESEND).
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use entity::Policy;
 
 use crate::log::{MARGIN, RETENTION};
-use crate::timing::Timing;
+use crate::timing::{Timing, delta};
 
 /// An email in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,10 +144,6 @@ pub fn step(doubt: &Doubt, look: &Look, timing: &Timing) -> Step {
 fn next_look(doubt: &Doubt, now: DateTime<Utc>, timing: &Timing) -> DateTime<Utc> {
     let times = timing.looks.iter().map(|look| doubt.since + delta(*look));
     times.into_iter().find(|at| *at > now).unwrap_or(now.max(doubt.since + delta(timing.trust)))
-}
-
-fn delta(duration: std::time::Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::find::models;
 use crate::rows::Rows;
 use crate::store::{execute, rows};
+use crate::timing::delta;
 
 /// Orders that are counted at most.
 pub const COUNTED: i64 = 100_000;
@@ -126,7 +127,7 @@ pub async fn request(ctx: &Context, domain: Option<&str>) -> Result<Vec<Standing
 
 /// How long whoever holds a claim may be silent.
 fn lease(ctx: &Context) -> TimeDelta {
-    TimeDelta::from_std(ctx.timing.lease).unwrap_or(TimeDelta::MAX)
+    delta(ctx.timing.lease)
 }
 
 /// The right to read a list.

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::TimeDelta;
 use entity::provider_list::{List, Model};
 use entity::suppression::{self, Reason, Source};
 use entity::suppression_fact;
@@ -20,26 +19,15 @@ use crate::find::models;
 use crate::rows::Rows;
 use crate::store::rows;
 use crate::suppress::enter;
-use crate::{Context, erase};
+use crate::timing::delta;
+use crate::{Context, erase, rounds};
 
 /// Entries of ours that are looked at in one transaction.
 const GROUP: i64 = 1_000;
 
 /// Reads what is due until the process is to stop. What is being read then is gone on with by others.
 pub async fn run(desk: Desk) {
-    let ctx = desk.ctx.clone();
-    let work = async {
-        loop {
-            if let Err(error) = due(&desk).await {
-                tracing::warn!(cause = %error, "Mailgun's suppressions could not be read into ours");
-            }
-            tokio::time::sleep(ctx.timing.watch).await;
-        }
-    };
-    tokio::select! {
-        () = work => {}
-        () = ctx.stop.cancelled() => {}
-    }
+    rounds::until_stopped(&desk.ctx, "Mailgun's suppressions could not be read into ours", || due(&desk)).await;
 }
 
 /// Reads every list whose time has come. Answers how many those were.
@@ -93,7 +81,7 @@ async fn finish(ctx: &Context, reading: Reading) -> Result<()> {
     let (seen, added, skipped) = (mark.seen, mark.added, mark.skipped);
     let now = ctx.clock.now();
     let done = Model {
-        due_at: now + TimeDelta::from_std(ctx.timing.sync).unwrap_or(TimeDelta::MAX),
+        due_at: now + delta(ctx.timing.sync),
         // Never before its beginning, even if the clock was set back.
         finished_at: Some(mark.started_at.map_or(now, |start| now.max(start))),
         page: None,

@@ -11,30 +11,18 @@ use uuid::Uuid;
 use super::mark::{self, Telling};
 use super::provider::{Entry, MOST_AT_ONCE, SyncError};
 use super::{Desk, rule};
-use crate::Context;
 use crate::control::repeat;
 use crate::error::Result;
 use crate::find::models;
 use crate::store::{execute, rows};
+use crate::{Context, rounds};
 
 /// Lifts that are told in one go: each is a call of its own.
 const LIFTS: usize = 200;
 
 /// Tells what is due until the process is to stop. What is being told then is told again by others.
 pub async fn run(desk: Desk) {
-    let ctx = desk.ctx.clone();
-    let work = async {
-        loop {
-            if let Err(error) = due(&desk).await {
-                tracing::warn!(cause = %error, "Mailgun could not be told of our suppressions");
-            }
-            tokio::time::sleep(ctx.timing.watch).await;
-        }
-    };
-    tokio::select! {
-        () = work => {}
-        () = ctx.stop.cancelled() => {}
-    }
+    rounds::until_stopped(&desk.ctx, "Mailgun could not be told of our suppressions", || due(&desk)).await;
 }
 
 /// Tells each list what is due, as far as one goes in a turn. Answers how many lists were told something.

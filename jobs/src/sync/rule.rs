@@ -13,7 +13,7 @@ use sea_orm::ActiveEnum;
 use super::provider::Item;
 use crate::erase::is_mark;
 use crate::event::{Consequence, Entry, Failure, Kind, consequence, digest, enhanced_of};
-use crate::timing::Timing;
+use crate::timing::{Timing, delta};
 
 /// What stands as the error of a bounce that somebody entered by hand here: Mailgun has no list for those. Read again it means
 /// that, and no bounce.
@@ -181,7 +181,7 @@ pub fn followed<'a>(orders: impl IntoIterator<Item = &'a provider_order::Model>)
 /// How long to wait after so many failures in a row: twice as long after each, up to a limit.
 pub fn wait(failures: i32, timing: &Timing) -> TimeDelta {
     let doubled = timing.sync_retry.saturating_mul(1 << failures.clamp(1, 20).saturating_sub(1));
-    TimeDelta::from_std(doubled.min(timing.sync_retry_most)).unwrap_or(TimeDelta::MAX)
+    delta(doubled.min(timing.sync_retry_most))
 }
 
 #[cfg(test)]
