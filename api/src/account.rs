@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jobs::mailer::PostLimits;
+use jobs::mailer::access::{Access, words};
+use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Method, RequestBuilder, Url};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::config::{Mode, Setup};
@@ -37,54 +40,41 @@ pub enum Refused {
 }
 
 /// One account.
-pub struct Account {
-    client: Client,
-    base: String,
-    key: SecretString,
-}
+pub struct Account(Access);
 
 impl Account {
-    /// The configured one; `None` in the sandbox.
+    /// The configured one; `None` in the sandbox, and where no client can be made of it.
     pub fn of(setup: &Setup) -> Option<Self> {
         let Mode::Live { base, key } = &setup.mode else { return None };
-        Self::at(base, key)
-    }
-
-    /// The one that `base` and `key` stand for.
-    fn at(base: &str, key: &SecretString) -> Option<Self> {
-        let mut client = Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
-        if Url::parse(base).is_ok_and(|url| is_here(&url)) {
-            client = client.no_proxy();
-        }
-        let base = base.strip_suffix("/v3").unwrap_or(base).to_owned();
-        Some(Self { client: client.build().ok()?, base, key: key.clone() })
+        let limits = PostLimits { post: PATIENCE, connect: PATIENCE, ..PostLimits::default() };
+        Access::new(Client::builder(), base, key, limits).ok().map(Self)
     }
 
     /// Whether it lies on this machine: one that is tried out.
     pub fn is_here(&self) -> bool {
-        Url::parse(&self.base).is_ok_and(|url| is_here(&url))
+        is_here(&self.0.base)
     }
 
     /// The state of a sending domain: `active`, `unverified` or `disabled`.
     pub async fn state(&self, domain: &str) -> Result<String, Refused> {
-        let answer = self.ask(Method::GET, &format!("/v4/domains/{domain}"), &[]).await?;
+        let answer = self.ask(Method::GET, &["v4", "domains", domain], &[]).await?;
         Ok(answer["domain"]["state"].as_str().unwrap_or("unknown").to_owned())
     }
 
     /// Asks for the state of a domain's sending queues: a small answer that needs the account's key.
     pub async fn queues(&self, domain: &str) -> Result<(), Refused> {
-        self.ask(Method::GET, &format!("/v3/domains/{domain}/sending_queues"), &[]).await.map(drop)
+        self.ask(Method::GET, &["v3", "domains", domain, "sending_queues"], &[]).await.map(drop)
     }
 
     /// The key that its webhooks are signed with.
     pub async fn signing_key(&self) -> Result<SecretString, Refused> {
-        let answer = self.ask(Method::GET, "/v5/accounts/http_signing_key", &[]).await?;
+        let answer = self.ask(Method::GET, &["v5", "accounts", "http_signing_key"], &[]).await?;
         Ok(answer["http_signing_key"].as_str().unwrap_or_default().to_owned().into())
     }
 
     /// The webhooks of a domain.
     pub async fn webhooks(&self, domain: &str) -> Result<Registered, Refused> {
-        let answer = self.ask(Method::GET, &format!("/v3/domains/{domain}/webhooks"), &[]).await?;
+        let answer = self.ask(Method::GET, &["v3", "domains", domain, "webhooks"], &[]).await?;
         Ok(answer["webhooks"]
             .as_object()
             .into_iter()
@@ -95,7 +85,7 @@ impl Account {
 
     /// The account's own webhooks, which are called for every domain; none where it has no such level.
     pub async fn own_webhooks(&self) -> Result<Registered, Refused> {
-        let answer = match self.ask(Method::GET, "/v1/webhooks", &[]).await {
+        let answer = match self.ask(Method::GET, &["v1", "webhooks"], &[]).await {
             Err(Refused::Unknown | Refused::Key) => return Ok(Registered::new()),
             answer => answer?,
         };
@@ -111,24 +101,24 @@ impl Account {
     /// Has `urls` called for a kind that nothing was called for.
     pub async fn create(&self, domain: &str, kind: &str, urls: &[String]) -> Result<(), Refused> {
         let form: Vec<_> = std::iter::once(("id", kind)).chain(urls.iter().map(|url| ("url", url.as_str()))).collect();
-        self.ask(Method::POST, &format!("/v3/domains/{domain}/webhooks"), &form).await.map(drop)
+        self.ask(Method::POST, &["v3", "domains", domain, "webhooks"], &form).await.map(drop)
     }
 
     /// Has `urls` called for a kind in place of those that were.
     pub async fn update(&self, domain: &str, kind: &str, urls: &[String]) -> Result<(), Refused> {
         let form: Vec<_> = urls.iter().map(|url| ("url", url.as_str())).collect();
-        self.ask(Method::PUT, &format!("/v3/domains/{domain}/webhooks/{kind}"), &form).await.map(drop)
+        self.ask(Method::PUT, &["v3", "domains", domain, "webhooks", kind], &form).await.map(drop)
     }
 
-    async fn ask(&self, method: Method, path: &str, form: &[(&str, &str)]) -> Result<Value, Refused> {
-        let request = self.client.request(method, format!("{}{path}", self.base));
-        let request = request.basic_auth("api", Some(self.key.expose_secret()));
+    async fn ask(&self, method: Method, path: &[&str], form: &[(&str, &str)]) -> Result<Value, Refused> {
+        let request = self.0.client.request(method, self.0.url(path));
+        let request = request.header(AUTHORIZATION, self.0.authorization.clone());
         answered(if form.is_empty() { request } else { request.form(form) }).await
     }
 }
 
 async fn answered(request: RequestBuilder) -> Result<Value, Refused> {
-    let away = |error: reqwest::Error| Refused::Away(error.without_url().to_string());
+    let away = |error| Refused::Away(words(error));
     let answer = request.send().await.map_err(away)?;
     let status = answer.status().as_u16();
     let text = answer.text().await.map_err(away)?;

@@ -3,7 +3,7 @@
 //! Kept true here: nothing is posted on a lease that has become short; `Connect` and `NotHandedOver` are said only when the
 //! request cannot have been accepted; nothing is repeated.
 
-pub(crate) mod access;
+pub mod access;
 mod body;
 mod form;
 mod lease;

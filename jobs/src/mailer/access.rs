@@ -10,16 +10,22 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{MailgunError, PostLimits};
 
 /// One base URL with one key.
-pub(crate) struct Access {
-    pub(crate) client: Client,
-    pub(crate) base: Url,
-    pub(crate) authorization: HeaderValue,
+pub struct Access {
+    /// Follows no redirect and repeats nothing.
+    pub client: Client,
+    /// As it was given.
+    pub base: Url,
+    /// For the header of every request.
+    pub authorization: HeaderValue,
 }
 
 impl Access {
     /// `base` is `https://api.mailgun.net`, `https://api.eu.mailgun.net` or another server of the same API, with or without
     /// `/v3`.
-    pub(crate) fn new(
+    ///
+    /// # Errors
+    /// When no client can be made of it.
+    pub fn new(
         client: ClientBuilder,
         base: &str,
         key: &SecretString,
@@ -47,7 +53,7 @@ impl Access {
     }
 
     /// A path below the base, its version first; none of `segments` can leave its place.
-    pub(crate) fn url(&self, segments: &[&str]) -> Url {
+    pub fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
         let has_version = url.path().trim_end_matches('/').ends_with("/v3");
         if let Ok(mut path) = url.path_segments_mut() {
@@ -74,7 +80,7 @@ fn basic(key: &SecretString) -> Result<HeaderValue, MailgunError> {
 }
 
 /// The error and its causes in one line, without the URL.
-pub(crate) fn words(error: reqwest::Error) -> String {
+pub fn words(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut words = error.to_string();
     let mut cause = error.source();
