@@ -1,38 +1,12 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 
-import { launch, open } from './look.ts'
-import { Service, until } from './service.ts'
+import { open } from './look.ts'
+import { until } from './service.ts'
+import { browser, complaints, page, says, service } from './stage.ts'
 
-let service: Service
-let browser: Browser
-let page: Page
-let close: () => Promise<void>
-let complaints: string[]
-
-beforeAll(async () => {
-  service = await Service.start()
-  browser = await launch()
-})
-
-afterAll(async () => {
-  await browser.close()
-  await service.stop()
-})
-
-beforeEach(async () => {
-  const opened = await open(browser, { key: service.key })
-  page = opened.page
-  complaints = opened.complaints
-  close = () => opened.context.close()
-})
-
-afterEach(async () => {
+afterEach(() => {
   expect(complaints).toEqual([])
-  await close()
 })
-
-const says = (testid: string, text: string) => until(`${testid} to say ${text}`, async () => (await page.getByTestId(testid).textContent())?.trim() === text)
 
 /** A draft for these addresses. */
 async function draft(name: string, ...addresses: string[]): Promise<string> {

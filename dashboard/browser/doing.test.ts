@@ -1,45 +1,14 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 
-import { launch, open } from './look.ts'
-import { Service, until } from './service.ts'
-
-let service: Service
-let browser: Browser
-let page: Page
-let close: () => Promise<void>
-let complaints: string[]
-
-beforeAll(async () => {
-  service = await Service.start()
-  browser = await launch()
-})
-
-afterAll(async () => {
-  await browser.close()
-  await service.stop()
-})
-
-beforeEach(async () => {
-  const opened = await open(browser, { key: service.key })
-  page = opened.page
-  complaints = opened.complaints
-  close = () => opened.context.close()
-})
-
-afterEach(async () => {
-  await close()
-})
+import { open } from './look.ts'
+import { until } from './service.ts'
+import { browser, complaints, page, row, says, service } from './stage.ts'
 
 const LEDGER = '{ queueStats { waiting completed failed delayed ledger { total delivered failed suppressed } } }'
 interface Stats {
   queueStats: { waiting: number; completed: number; failed: number; delayed: number; ledger: Record<'total' | 'delivered' | 'failed' | 'suppressed', number> }
 }
 const stats = async () => (await service.ask<Stats>(LEDGER)).queueStats
-const number = (name: string) => page.getByTestId(name)
-const row = (text: string) => page.getByRole('row').filter({ hasText: text })
-/** Waits until an element says this. */
-const says = (testid: string, text: string) => until(`${testid} to say ${text}`, async () => (await number(testid).textContent())?.trim() === text)
 
 describe('signing in', () => {
   it('by the printed link works once', async () => {

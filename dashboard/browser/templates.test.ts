@@ -1,37 +1,9 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 
-import { launch, open } from './look.ts'
-import { Service, until } from './service.ts'
+import { open } from './look.ts'
+import { until } from './service.ts'
+import { browser, complaints, page, row, service } from './stage.ts'
 
-let service: Service
-let browser: Browser
-let page: Page
-let close: () => Promise<void>
-let complaints: string[]
-
-beforeAll(async () => {
-  service = await Service.start()
-  browser = await launch()
-})
-
-afterAll(async () => {
-  await browser.close()
-  await service.stop()
-})
-
-beforeEach(async () => {
-  const opened = await open(browser, { key: service.key })
-  page = opened.page
-  complaints = opened.complaints
-  close = () => opened.context.close()
-})
-
-afterEach(async () => {
-  await close()
-})
-
-const row = (text: string) => page.getByRole('row').filter({ hasText: text })
 const subject = (text: string) => page.getByTestId('preview-subject').getByText(text, { exact: true }).waitFor()
 const frame = () => page.frameLocator('iframe[title="What the email says"]')
 const id = () => decodeURIComponent(new URL(page.url()).pathname.split('/').pop() ?? '')
