@@ -74,7 +74,10 @@ impl FakeMailgun {
 
     /// Starts one that accepts everything and remembers as much as told.
     pub fn remembering(memory: Memory) -> Self {
-        let (port, (sender, receiver)) = (free_port(), orders::unbounded_channel());
+        // Bound before this returns: a client may come at once. Another program may have taken a port since it was found free.
+        let (port, listener) =
+            std::iter::repeat_with(free_port).find_map(|port| Some((port, bind(port).ok()?))).expect("a free port");
+        let (sender, receiver) = orders::unbounded_channel();
         let shared = Arc::new(Shared {
             memory,
             script: Mutex::new(Arc::new(|_: &Post| Reply::Ok)),
@@ -85,8 +88,6 @@ impl FakeMailgun {
             port,
             changed: Notify::new(),
         });
-        // Bound before this returns: a client may come at once.
-        let listener = bind(port);
         let serving = shared.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -208,10 +209,10 @@ impl Drop for FakeMailgun {
     }
 }
 
-fn bind(port: u16) -> std::net::TcpListener {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("a port of our own");
-    listener.set_nonblocking(true).expect("a socket that need not block");
-    listener
+fn bind(port: u16) -> std::io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 async fn serve(
@@ -235,7 +236,7 @@ async fn serve(
                 }
                 Some(Order::Listen(done)) => {
                     if door.is_none() {
-                        door = Some(open(bind(port)));
+                        door = Some(open(bind(port).expect("the port that it had")));
                     }
                     done.send(()).ok();
                 }

@@ -220,13 +220,17 @@ async fn a_pause_in_the_midst_lets_no_further_call_begin(backend: Backend) {
     until_true("the first call", LONG, async || posts(&app) == 1).await;
     let cover = Cover::Campaign(campaign);
     place(&app.ctx, &cover, HoldCause::Pause, None, None).await.unwrap();
-    stand(&app, campaign, Status::Sent, 1_000).await;
+    app.mailgun.until("the first call to be taken", LONG, |state| state.accepted() > 0).await;
+    // Nearly all that a call may be for: what the feeder holds at that moment goes with a later one.
+    let taken = app.mailgun.accepted();
+    assert!((900..=1_000).contains(&taken), "{taken} in one call");
+    stand(&app, campaign, Status::Sent, taken as i64).await;
     let paused = stands(&app.ctx, campaign).await;
     assert_eq!((posts(&app), paused.status), (1, entity::campaign::Status::Paused));
-    assert_eq!(paused.ledger.of(Status::Queued), 200);
+    assert_eq!(paused.ledger.of(Status::Queued), 1_200 - taken as i64);
     lift(&app.ctx, Some(&cover)).await.unwrap();
     stand(&app, campaign, Status::Sent, 1_200).await;
-    assert_eq!((posts(&app), app.mailgun.accepted()), (2, 1_200));
+    assert_eq!((app.mailgun.accepted(), app.mailgun.doubles()), (1_200, vec![]));
     app.assert_ledger_equals_rows().await;
     sender.engine.stop().await;
 }
