@@ -17,7 +17,7 @@ pub mod rule;
 use std::sync::Arc;
 
 pub use mailgun::MailgunLists;
-pub use outbox::{Lifted, lifts};
+pub use outbox::{Lifted, followed, lifts};
 
 use crate::Context;
 use provider::Provider;

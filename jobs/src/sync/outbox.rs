@@ -5,6 +5,7 @@
 //! already, so recording an event orders nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use entity::provider_list::List;
@@ -12,6 +13,7 @@ use entity::provider_order::{Lift, Model};
 use entity::suppression::{self, Reason, Scope};
 use entity::suppression_fact;
 use sea_orm::{ActiveEnum, DatabaseTransaction, Value};
+use tokio::time::Instant;
 
 use super::{Direction, rule};
 use crate::Context;
@@ -19,6 +21,9 @@ use crate::error::Result;
 use crate::find::models;
 use crate::rows::Rows;
 use crate::store::{execute, rows};
+
+/// How often one looks whether Mailgun's lists have followed.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What is put on a list of each sending domain.
 struct Put<'a> {
@@ -164,4 +169,22 @@ pub async fn lifts(ctx: &Context, asked: &[Lifted]) -> Result<HashMap<Lifted, Li
         }
     }
     Ok(orders.into_iter().filter_map(|(lifted, orders)| Some((lifted, rule::followed(&orders)?))).collect())
+}
+
+/// How far Mailgun's lists have followed a lift of these reasons by now: waits for them, for a moment at the most. `None` where
+/// nothing was ordered. Whoever lifts and sends at once would otherwise be refused by Mailgun in our own words.
+///
+/// # Errors
+/// The database's own.
+pub async fn followed(ctx: &Context, target: &str, reasons: &[Reason], patience: Duration) -> Result<Option<Lift>> {
+    let lists: BTreeSet<List> = reasons.iter().map(|reason| rule::list_of(*reason)).collect();
+    let asked: Vec<Lifted> = lists.into_iter().map(|list| (target.to_owned(), list, ctx.settings.sandbox)).collect();
+    let end = Instant::now() + patience;
+    loop {
+        let followed = rule::slowest(lifts(ctx, &asked).await?.into_values());
+        if followed != Some(Lift::Pending) || Instant::now() >= end {
+            return Ok(followed);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }

@@ -166,16 +166,20 @@ pub fn left(lifted: &[Reason], stays: &[Reason]) -> BTreeSet<List> {
 
 /// How far Mailgun's lists have followed a lift; `None` where they need not.
 pub fn followed<'a>(orders: impl IntoIterator<Item = &'a provider_order::Model>) -> Option<Lift> {
-    let mut found = None;
-    for order in orders.into_iter().filter(|order| order.lift) {
-        found = match (found, order.done_at) {
-            (Some(Lift::Failed), _) => Some(Lift::Failed),
-            (_, None) if order.tries >= MANY => Some(Lift::Failed),
-            (_, None) | (Some(Lift::Pending), Some(_)) => Some(Lift::Pending),
-            (Some(Lift::Done) | None, Some(_)) => Some(Lift::Done),
-        };
-    }
-    found
+    slowest(orders.into_iter().filter(|order| order.lift).map(|order| match order.done_at {
+        Some(_) => Lift::Done,
+        None if order.tries >= MANY => Lift::Failed,
+        None => Lift::Pending,
+    }))
+}
+
+/// Of several lifts the one that somebody should look at first: one that fails, then one that is still to be followed.
+pub fn slowest(lifts: impl IntoIterator<Item = Lift>) -> Option<Lift> {
+    lifts.into_iter().max_by_key(|lift| match lift {
+        Lift::Done => 0,
+        Lift::Pending => 1,
+        Lift::Failed => 2,
+    })
 }
 
 /// How long to wait after so many failures in a row: twice as long after each, up to a limit.

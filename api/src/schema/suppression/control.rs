@@ -1,11 +1,14 @@
 //! Entering, lifting and cleaning.
 
+use std::time::Duration;
+
 use async_graphql::{Context, Object, SimpleObject};
 use entity::ApiScope;
 use entity::provider_order::Lift;
 use entity::suppression::{Reason, Target};
 use jobs::suppress::enter::{self, Entered};
 use jobs::suppress::{lift, list};
+use jobs::sync;
 
 use super::Suppression;
 use super::input::SuppressInput;
@@ -16,6 +19,8 @@ use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
 use crate::schema::refusal::{UserError, UserErrorCode};
 
+/// How long a lift waits for Mailgun's lists to follow: they are told by the second.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// As many as one call enters.
 const MOST: usize = 10_000;
 
@@ -63,9 +68,9 @@ pub struct UnsuppressPayload {
     lifted: Vec<Suppression>,
     /// The entries that go on blocking: of other reasons, or of the address' whole domain.
     still_blocked_by: Vec<Suppression>,
-    /// PENDING: Mailgun's own lists are told to let go of the address, which takes a moment or, while Mailgun does not answer,
-    /// longer; until then it keeps email to the address back. `providerLift` of the entries says when it is done. Null where there
-    /// is nothing to tell.
+    /// Whether Mailgun's own lists have let go of the address as well, for which the answer waits a moment. PENDING: not yet, as
+    /// Mailgun does not answer; until then it keeps email to the address back, and `providerLift` of the entries says when it is
+    /// done. Null where there is nothing to tell.
     provider_lift: Option<Lift>,
     /// What to mend.
     user_errors: Vec<UserError>,
@@ -168,11 +173,14 @@ impl SuppressionMutations {
             }
         };
         let reasons = reasons.unwrap_or_else(|| Reason::ALL.to_vec());
-        let done = lift::unsuppress(&ctx.app()?.ctx, &target.key(), &reasons).await?;
+        let jobs = &ctx.app()?.ctx;
+        let done = lift::unsuppress(jobs, &target.key(), &reasons).await?;
+        let provider_lift =
+            if done.told { sync::followed(jobs, &target.key(), &reasons, PATIENCE).await? } else { None };
         Ok(UnsuppressPayload {
             lifted: done.lifted.into_iter().map(Suppression::new).collect(),
             still_blocked_by: done.still_blocked_by.into_iter().map(Suppression::new).collect(),
-            provider_lift: done.told.then_some(Lift::Pending),
+            provider_lift,
             user_errors: Vec::new(),
         })
     }
