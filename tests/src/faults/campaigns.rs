@@ -13,8 +13,8 @@ use super::load::DOMAINS;
 use super::world::World;
 use crate::lock;
 
-/// Recipients in one call: few, so that a launch meets recipients who join it.
-const CALL: usize = 60;
+/// Recipients in one call: few, so that a launch meets recipients who join it, and that batches are many.
+const CALL: usize = 25;
 
 /// A campaign of the load.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl Campaigns {
         let planned = self.all()[i].clone();
         let id = create(world, &planned.input).await;
         lock(&self.0)[i].id = id.strip_prefix("campaign:").and_then(|id| id.parse().ok());
-        let (before, after) = planned.recipients.split_at(planned.recipients.len() / 2);
+        let (before, after) = planned.recipients.split_at(planned.recipients.len() / 5);
         add(world, &id, before).await;
         launch(world, &id).await;
         if planned.stopped {
@@ -90,9 +90,11 @@ impl Campaigns {
             return;
         }
         tokio::time::sleep(dice.millis(0, 200)).await;
-        pause(world, &id, dice.millis(300, 1_500)).await;
-        add(world, &id, after).await;
-        tokio::time::sleep(dice.millis(100, 1_000)).await;
+        for some in after.chunks(after.len().div_ceil(2)) {
+            pause(world, &id, dice.millis(300, 1_500)).await;
+            add(world, &id, some).await;
+            tokio::time::sleep(dice.millis(100, 1_000)).await;
+        }
         pause(world, &id, dice.millis(300, 1_500)).await;
     }
 }
