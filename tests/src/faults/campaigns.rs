@@ -36,13 +36,13 @@ pub struct Planned {
 pub struct Campaigns(Arc<Mutex<Vec<Planned>>>);
 
 impl Campaigns {
-    /// Three of them for `emails` recipients together: one by one, in batches, and one that is cancelled.
+    /// Four of them for `emails` recipients together: one by one, two in batches, and one that is cancelled.
     pub fn draw(seed: u64, emails: usize) -> Self {
         let mut dice = Dice::of(seed, "campaigns");
         let one = |(n, share): (usize, usize)| {
             let name = format!("campaign-{seed}-{n}");
-            let batch = n == 1 || (n == 2 && dice.percent(50));
-            let priority = if n == 2 { "LOW" } else { dice.weighted(&[(1, "HIGH"), (3, "NORMAL"), (1, "LOW")]) };
+            let (stopped, batch) = (n == 3, n == 1 || n == 2 || (n == 3 && dice.percent(50)));
+            let priority = if stopped { "LOW" } else { dice.weighted(&[(1, "HIGH"), (3, "NORMAL"), (1, "LOW")]) };
             let content = json!({ "subject": format!("{name} for {{{{ reader }}}}"), "text": "Hello {{ reader }}." });
             let mut input = json!({
                 "name": name,
@@ -56,9 +56,9 @@ impl Campaigns {
             }
             // Some of them are mailed by single emails as well, and are suppressed for those.
             let recipients = (0..share).map(|i| format!("reader{}@example.org", i * (n + 1))).collect();
-            Planned { name, input, recipients, stopped: n == 2, id: None }
+            Planned { name, input, recipients, stopped, id: None }
         };
-        let shares = [emails * 3 / 10, emails * 4 / 10, emails * 3 / 10];
+        let shares = [emails / 4, emails / 4, emails / 4, emails / 4];
         Self(Arc::new(Mutex::new(shares.into_iter().enumerate().map(one).collect())))
     }
 
