@@ -177,6 +177,7 @@ impl Host {
         let turn = Arc::new(Turn::default());
         let io = TokioIo::new(Patient::new(stream, turn.clone(), self.pace, (place, visitor.clone())));
         let router = TowerToHyperService::new(self.router.clone());
+        let begun = turn.clone();
         let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(visitor.clone());
@@ -193,6 +194,8 @@ impl Host {
         let mut conversation = std::pin::pin!(http.serve_connection(io, service).with_upgrades());
         let ended = tokio::select! {
             ended = conversation.as_mut() => ended,
+            // Nothing was asked on it yet, nor will it be: it would be waited for like one that is being answered.
+            () = self.stop.cancelled(), if !begun.has_begun() => return,
             () = self.stop.cancelled() => {
                 conversation.as_mut().graceful_shutdown();
                 conversation.await

@@ -34,6 +34,11 @@ impl Turn {
         self.ended.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Any request has come.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire) > 0
+    }
+
     /// The number of the request whose head is awaited; `None` while one is answered.
     fn awaits(&self) -> Option<u64> {
         let begun = self.begun.load(Ordering::Acquire);

@@ -1,13 +1,14 @@
 //! Everything hostile at once: whoever behaves is served, and the process stays small.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::json;
 use tests::client::letter;
 use tests::database::Backend;
 use tests::hostile::{Kind, Siege};
 use tests::patience::until_true;
-use tests::process::Process;
+use tests::process::{Launch, Process};
 
 use super::made;
 use crate::api::Served;
@@ -17,10 +18,10 @@ on_both! {
 }
 
 const EACH: usize = 8;
-const LONG: std::time::Duration = std::time::Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(60);
 
 async fn amid_hostile_clients_of_every_kind_others_are_served_and_memory_is_bounded(backend: Backend) {
-    let more = |launch: tests::process::Launch| {
+    let more = |launch: Launch| {
         let launch = launch.env("TIMING_CONNECTION_DIVISOR", "5").env("LIMIT_ADDRESS_REQUESTS", "200/h");
         launch.env("LIMIT_WEBHOOKS", "16")
     };

@@ -4,6 +4,8 @@ use reqwest::{Response, StatusCode, header};
 use serde_json::{Value, json};
 use tests::client::{Client, http, letter};
 use tests::database::Backend;
+use tests::patience::{SOON, until_true};
+use tests::process::Launch;
 
 use super::{limited, made, retry_after};
 use crate::api::ws::Socket;
@@ -116,7 +118,7 @@ async fn emails_are_counted_and_not_calls(backend: Backend) {
 }
 
 async fn what_is_done_over_a_socket_is_counted_as_well(backend: Backend) {
-    let more = |launch: tests::process::Launch| launch.env("LIMIT_REQUESTS", "4/h").env("LIMIT_EMAILS", "1/h");
+    let more = |launch: Launch| launch.env("LIMIT_REQUESTS", "4/h").env("LIMIT_EMAILS", "1/h");
     let served = Served::with(backend, more).await;
     let one = made(&served).await;
     let mut socket = Socket::begun(&served, &one).await;
@@ -145,7 +147,7 @@ async fn what_is_done_over_a_socket_is_counted_as_well(backend: Backend) {
 }
 
 async fn a_key_has_so_many_sockets_and_subscriptions(backend: Backend) {
-    let more = |launch: tests::process::Launch| launch.env("LIMIT_SOCKETS", "2").env("LIMIT_SUBSCRIPTIONS", "1");
+    let more = |launch: Launch| launch.env("LIMIT_SOCKETS", "2").env("LIMIT_SUBSCRIPTIONS", "1");
     let served = Served::with(backend, more).await;
     let one = made(&served).await;
     let follow = "subscription { queueStatsUpdated { completed } }";
@@ -159,7 +161,7 @@ async fn a_key_has_so_many_sockets_and_subscriptions(backend: Backend) {
     let refused = second.hear().await;
     assert_eq!(refused["payload"][0]["message"], "the subscriptions of this key at a time are limited to 1");
     drop(first);
-    tests::patience::until_true("the subscription's place to be free", tests::patience::SOON, async || {
+    until_true("the subscription's place to be free", SOON, async || {
         second.ask("2", follow).await;
         second.hear().await["type"] == "next"
     })
