@@ -17,9 +17,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::lock;
 
@@ -140,7 +140,7 @@ impl Way {
                 }
             }
             Kind::Guesser => {
-                self.flood(async |n| {
+                self.flood(|n| {
                     let key = format!("mm_live_00112233_{:048x}", number + n);
                     let body = json!({ "query": "{ viewer { version } }" }).to_string();
                     [head("/graphql", Some(&key), body.len(), ""), body.into_bytes()].concat()
@@ -149,14 +149,14 @@ impl Way {
             }
             Kind::Unfolder => {
                 let documents = documents();
-                self.flood(async |n| {
+                self.flood(|n| {
                     let body = json!({ "query": documents[n as usize % documents.len()] }).to_string();
                     [head("/graphql", Some(&self.key), body.len(), ""), body.into_bytes()].concat()
                 })
                 .await
             }
             Kind::Forger => {
-                self.flood(async |n| {
+                self.flood(|n| {
                     let signature = json!({ "timestamp": "1500000000", "token": format!("{:050x}", number + n), "signature": "0".repeat(64) });
                     let event = json!({ "event": "delivered", "id": format!("{n}"), "recipient": "ann@example.com" });
                     let body = json!({ "signature": signature, "event-data": event }).to_string();
@@ -165,7 +165,7 @@ impl Way {
                 .await
             }
             Kind::Bomber => {
-                self.flood(async |n| {
+                self.flood(|n| {
                     let (path, key) = if n % 2 == 0 { ("/graphql", Some(&*self.key)) } else { ("/webhooks/mailgun", None) };
                     [head(path, key, self.bomb.len(), "content-encoding: gzip\r\n"), self.bomb.to_vec()].concat()
                 })
@@ -202,10 +202,10 @@ impl Way {
     }
 
     /// Asks and hears, again and again.
-    async fn flood(&self, request: impl AsyncFn(u64) -> Vec<u8>) -> io::Result<()> {
+    async fn flood(&self, request: impl Fn(u64) -> Vec<u8> + Send + Sync) -> io::Result<()> {
         let mut stream = self.connect(None).await?;
         for n in 0.. {
-            stream.write_all(&request(n).await).await?;
+            stream.write_all(&request(n)).await?;
             self.hear(&mut stream).await?;
             sleep(BETWEEN).await;
         }
@@ -241,19 +241,24 @@ impl Way {
             .insert("sec-websocket-protocol", "graphql-transport-ws".parse().map_err(io::Error::other)?);
         let (mut socket, _) = client_async(request, stream).await.map_err(io::Error::other)?;
         *lock(&self.told.answers).entry((self.kind, 101)).or_default() += 1;
-        let mut say = async |message: serde_json::Value| {
-            socket.send(Message::text(message.to_string())).await.map_err(io::Error::other)
-        };
-        say(json!({ "type": "connection_init", "payload": { "authorization": format!("Bearer {}", self.key) } }))
-            .await?;
+        say(
+            &mut socket,
+            json!({ "type": "connection_init", "payload": { "authorization": format!("Bearer {}", self.key) } }),
+        )
+        .await?;
         // What is asked before the answer to that is no mistake of the protocol's only once it is there.
         sleep(Duration::from_millis(500)).await;
         for n in 0.. {
-            say(json!({ "type": "subscribe", "id": format!("{n}"), "payload": { "query": SCHEMA } })).await?;
+            say(&mut socket, json!({ "type": "subscribe", "id": format!("{n}"), "payload": { "query": SCHEMA } }))
+                .await?;
             sleep(Duration::from_millis(1)).await;
         }
         Ok(())
     }
+}
+
+async fn say(socket: &mut WebSocketStream<TcpStream>, message: serde_json::Value) -> io::Result<()> {
+    socket.send(Message::text(message.to_string())).await.map_err(io::Error::other)
 }
 
 fn head(path: &str, key: Option<&str>, length: usize, more: &str) -> Vec<u8> {

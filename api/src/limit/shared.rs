@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// How long nobody is asked after Redis did not answer, in microseconds.
 const REST: u64 = 1_000_000;
 
-/// [`gcra::judge`](super::gcra::judge) in Redis, by its clock, or where a time is given (a test's), by that.
+/// [`gcra::judge`](super::gcra::judge) in Redis, by its clock, or where a time is given (a test's, which passes otherwise than
+/// that of Redis' expiries), by that.
 ///
 /// KEYS the theoretical arrival times. ARGV a time or nothing, then the emission interval, the quota and the cost of each.
 /// Answers the place of what has to be waited for longest (from 1, 0 for none), how long, and the debts.
@@ -37,7 +38,9 @@ for i = 1, #KEYS do
 end
 if which == 0 then
   for i = 1, #KEYS do
-    redis.call('SET', KEYS[i], string.format('%.0f', now + after[i]), 'PX', math.ceil(after[i] / 1000) + 1)
+    local text = string.format('%.0f', now + after[i])
+    if ARGV[1] == '' then redis.call('SET', KEYS[i], text, 'PX', math.ceil(after[i] / 1000) + 1)
+    else redis.call('SET', KEYS[i], text, 'EX', 3600) end
   end
   debts = after
 end

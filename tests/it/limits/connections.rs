@@ -147,7 +147,7 @@ async fn a_process_ends_though_connections_are_open(backend: Backend) {
     assert_eq!(idle.live().await, 200);
     let mut begun = Wire::to(&served).await;
     begun.say("GET /health/live HTTP/1.1\r\nx: ").await;
-    let (_, _socket) = (&mut begun, Socket::begun(&served, KEY).await);
+    let _socket = Socket::begun(&served, KEY).await;
     let ended = served.process.terminate(SOON).await;
     assert!(ended.success(), "{ended}\n{}", served.process.output().join("\n"));
     assert_eq!(idle.hear_to_the_end().await, "");

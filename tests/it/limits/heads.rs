@@ -88,16 +88,13 @@ async fn pages_from_listed_places_may_ask_and_others_are_told_nothing(backend: B
 
 async fn a_body_that_would_have_to_be_unpacked_is_refused_unread(backend: Backend) {
     let served = Served::on(backend).await;
-    for (path, status) in [("/graphql", 415), ("/api/email-reliability/queue/send", 415), ("/webhooks/mailgun", 415)] {
+    for path in ["/graphql", "/api/email-reliability/queue/send", "/webhooks/mailgun"] {
         for coding in ["gzip", "br", "zstd", "deflate"] {
-            let asked =
-                http().post(format!("{}{path}", served.url)).bearer_auth(KEY).header("content-encoding", coding);
-            let answer = sent(asked.header("content-type", "application/json").body(vec![0; 1_000])).await;
-            assert_eq!(
-                (answer.status().as_u16(), answer.headers()["accept-encoding"].to_str()),
-                (status, Ok("identity")),
-                "{path} {coding}"
-            );
+            let asked = http().post(format!("{}{path}", served.url)).bearer_auth(KEY);
+            let asked = asked.header("content-encoding", coding).header("content-type", "application/json");
+            let answer = sent(asked.body(vec![0; 1_000])).await;
+            assert_eq!(answer.status(), 415, "{path} {coding}");
+            assert_eq!(answer.headers()["accept-encoding"], "identity", "{path} {coding}");
         }
     }
 }
