@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::schema::Fault;
+use crate::transport::whence::Client;
 use crate::transport::{refused, routes};
 
 pub use command::{Expiry, execute, from, scope};
@@ -145,11 +146,9 @@ pub async fn guard(
         Door::Credential => None,
         Door::Scope(scope) => Some(scope),
     };
+    let from = app.doorkeeper.address(peer.ip(), request.headers());
     let asked = match bearer(request.headers()) {
-        Some(credential) => {
-            let from = app.doorkeeper.address(peer.ip(), request.headers());
-            app.doorkeeper.ask(credential, from).await
-        }
+        Some(credential) => app.doorkeeper.ask(credential, from).await,
         None => Err(Refused::Nothing),
     };
     match (asked, needed) {
@@ -159,6 +158,7 @@ pub async fn guard(
         }
         (Ok(principal), _) => {
             request.extensions_mut().insert(principal);
+            request.extensions_mut().insert(Client(from));
             next.run(request).await
         }
     }

@@ -11,6 +11,7 @@ use axum::serve::ListenerExt;
 use chrono::{DateTime, Utc};
 use entity::Clock;
 use entity::clock::chance;
+use jobs::audit::Audit;
 use jobs::live::campaigns::Campaigns;
 use jobs::live::emails::Emails;
 use jobs::live::events::Events;
@@ -90,6 +91,7 @@ pub async fn assemble(setup: &mut Setup, works: bool, life: &Lifecycle) -> Resul
     let engine = start(setup, &ctx, sandbox.as_ref(), works).await?;
     let app = App::new(Parts {
         accept: engine.accept.clone(),
+        audit: Audit::start(ctx.clone()),
         recorder: engine.recorder.clone(),
         webhooks: Webhooks::signed_with(&setup.webhook_keys),
         events: Events::start(&ctx, engine.news.clone()),

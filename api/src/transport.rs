@@ -10,6 +10,7 @@ mod origin;
 mod parameters;
 pub(crate) mod refusal;
 pub mod routes;
+pub mod whence;
 mod ws;
 
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ use crate::dashboard::{self, link};
 use crate::{health, rest, unsubscribe, webhook};
 
 use self::refusal::Refusal;
+use self::whence::Whence;
 
 pub use origin::Origins;
 pub use ws::Pace;
@@ -59,15 +61,15 @@ impl Graphql {
 
     /// A request with what its resolvers look for, and with introspection where the caller may have it: whoever has a key where
     /// the API is tried out, elsewhere an ADMIN, since only people at work on a client need it.
-    fn request(&self, request: GraphqlRequest, principal: Principal) -> GraphqlRequest {
-        let request = request.data(principal).data(self.app.clone());
+    fn request(&self, request: GraphqlRequest, principal: Principal, whence: Whence) -> GraphqlRequest {
+        let request = request.data(principal).data(whence).data(self.app.clone());
         let introspects = self.app.playground || principal.scopes.allow(ApiScope::Admin);
         if introspects { request } else { request.disable_introspection() }
     }
 
     /// Does one operation for this caller, in the time that one has.
-    pub async fn execute(&self, request: GraphqlRequest, principal: Principal) -> GraphqlResponse {
-        let operation = operation::Operation::of(self.request(request, principal));
+    pub async fn execute(&self, request: GraphqlRequest, principal: Principal, whence: Whence) -> GraphqlResponse {
+        let operation = operation::Operation::of(self.request(request, principal, whence));
         operation.execute(self.app.schema.clone(), operation::LIMIT).await
     }
 

@@ -82,7 +82,7 @@ impl Extension for Auditor {
 impl Auditor {
     fn begun(&self, ctx: &ExtensionContext<'_>, app: &App, info: &ResolveInfo<'_>) -> Model {
         let whence = ctx.data_opt::<Whence>();
-        let via = whence.map(|whence| whence.by.to_string()).unwrap_or_default();
+        let via = whence.map_or_else(|| "in process".to_owned(), |whence| whence.by.to_string());
         let key = info.path_node.field_name();
         let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
         Model {

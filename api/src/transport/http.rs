@@ -18,6 +18,7 @@ use super::media::{self, Media};
 use super::operation::{self, Operation};
 use super::parameters::Parameters;
 use super::refusal::Refusal;
+use super::whence::{By, Client, Whence};
 use super::{Graphql, refused};
 use crate::auth::Principal;
 use crate::schema::fault::Fault;
@@ -26,6 +27,7 @@ use crate::schema::fault::Fault;
 pub async fn answer(
     State(graphql): State<Arc<Graphql>>,
     Extension(principal): Extension<Principal>,
+    Extension(Client(address)): Extension<Client>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -44,7 +46,8 @@ pub async fn answer(
         let (request, room) = graphql.in_body(&headers, body, principal).await?;
         (request, Some(room))
     };
-    let operation = Operation::of(graphql.request(request, principal));
+    let whence = Whence { address, by: By::Http };
+    let operation = Operation::of(graphql.request(request, principal, whence));
     let response = match operation.kind() {
         Some(OperationType::Mutation | OperationType::Subscription) if is_get => return Err(Refusal::OnlyQueries),
         Some(OperationType::Subscription) => {

@@ -22,6 +22,7 @@ use self::conversation::{Conversation, Host};
 pub use self::pace::Pace;
 use super::Graphql;
 use super::refusal::Refusal;
+use super::whence::{By, Whence};
 use crate::auth::{Principal, Refused};
 use crate::schema::Schema;
 
@@ -108,7 +109,7 @@ impl Host for Caller {
     }
 
     fn request(&self, request: GraphqlRequest, principal: Principal) -> GraphqlRequest {
-        self.graphql.request(request, principal)
+        self.graphql.request(request, principal, Whence { address: self.from, by: By::Socket })
     }
 
     fn schema(&self) -> &Schema {

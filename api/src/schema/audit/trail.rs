@@ -186,7 +186,8 @@ mod tests {
         assert_eq!(ended(Ok(None), || did(7)).await, Some((Outcome::Done, None, 7)));
         assert_eq!(ended(Ok(None), || did(0)).await, Some((Outcome::Done, None, 0)));
         assert_eq!(ended(Ok(None), invalid).await, Some((Outcome::Refused, code("INVALID"), 0)));
-        let (partly, none) = (Some((Outcome::Partly, code("INVALID"), 7)), Some((Outcome::Refused, code("INVALID"), 0)));
+        let (partly, none) =
+            (Some((Outcome::Partly, code("INVALID"), 7)), Some((Outcome::Refused, code("INVALID"), 0)));
         let counted = |n| {
             move || {
                 did(n);
