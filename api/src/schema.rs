@@ -74,6 +74,7 @@ pub struct Mutation(
     key::KeyMutations,
     suppression::SuppressionMutations,
     suppression::SyncMutations,
+    suppression::ExportMutations,
     campaign::CampaignMutations,
     template::TemplateMutations,
     erase::EraseMutations,

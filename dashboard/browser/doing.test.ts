@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { open } from './look.ts'
+import { expectAccessible, open } from './look.ts'
 import { until } from './service.ts'
 import { browser, complaints, page, row, says, service } from './stage.ts'
 
@@ -308,6 +308,33 @@ describe('keys', () => {
     })
     await reader.context.close()
   })
+})
+
+it('what was done is told in the audit log, and found there', async () => {
+  await page.goto(`${service.url}/settings`)
+  const log = page.getByRole('region', { name: 'Audit log' })
+  const entries = log.getByTestId('audit-row')
+  const total = () => log.getByTestId('total').textContent()
+  await entries.first().waitFor()
+  expect(await entries.getByText('sendEmail', { exact: true }).count()).toBe(0)
+  await log.getByLabel('Sends too').check()
+  await entries.getByText('sendEmail', { exact: true }).first().waitFor()
+  await log.getByRole('button', { name: 'Clear' }).click()
+  await log.getByLabel('Operation').fill('revokeApiKey')
+  await page.keyboard.press('Enter')
+  await expect.poll(total).toBe('1 entry')
+  await log.getByRole('button', { name: 'revokeApiKey' }).click()
+  const entry = page.getByRole('dialog', { name: 'revokeApiKey' })
+  await entry.getByText('revokedAt').waitFor()
+  await entry.getByText('POST /graphql').waitFor()
+  await expectAccessible(page)
+  await page.keyboard.press('Escape')
+  await log.getByRole('button', { name: 'Clear' }).click()
+  await log.getByLabel('About').fill('imported.example')
+  await page.keyboard.press('Enter')
+  await expect.poll(total).toBe('0 entries')
+  await log.getByText('No entry matches').waitFor()
+  expect(complaints).toEqual([])
 })
 
 it('everything is reached by keys', async () => {

@@ -21,7 +21,7 @@ use crate::group::{Group, Manner};
 use crate::rows::Rows;
 use crate::store::{Store, execute};
 
-pub use list::{Filter, SENDS, count, list, statement};
+pub use list::{Filter, SENDS, count, list, statement, with_ids};
 
 /// For how long an entry waits for a database that is away, before nothing is done without it.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::auth::Principal;
 use crate::transport::whence::Whence;
 
-pub use list::AuditQueries;
+pub use list::{AuditEntry, AuditQueries, with_ids};
 pub use reveal::RevealMutations;
 use trail::Trail;
 

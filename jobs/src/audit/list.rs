@@ -115,6 +115,15 @@ pub async fn count(ctx: &Context, filter: &Filter) -> Result<(u64, bool)> {
     look::count(&Entries { ctx, filter }).await
 }
 
+/// Entries by id, as far as they are.
+///
+/// # Errors
+/// The database's own.
+pub async fn with_ids(ctx: &Context, ids: &[Uuid]) -> Result<Vec<Model>> {
+    let asked = ctx.store.sql_ids("SELECT a.* FROM audit_log a WHERE a.id {ids}", [], ids.iter().copied());
+    models(&rows(ctx.store.read(), asked).await?)
+}
+
 struct Entries<'a> {
     ctx: &'a Context,
     filter: &'a Filter,

@@ -43,6 +43,7 @@ pub enum AuditActorKind {
 /// Something that was done or tried: a mutation, or a command that changes or hands out something.
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
+    id: ID,
     row: Model,
     key: Option<ApiKey>,
 }
@@ -50,9 +51,9 @@ pub struct AuditEntry {
 /// Something that was done or tried: a mutation, or a command that changes or hands out something.
 #[Object]
 impl AuditEntry {
-    /// Names it.
-    async fn id(&self) -> ID {
-        ID(format!("audit-entry:{}", self.row.id))
+    /// Names it in the whole service.
+    pub async fn id(&self) -> &ID {
+        &self.id
     }
 
     /// When it began.
@@ -212,6 +213,39 @@ fn address(text: &str) -> Result<String, Fault> {
     parsed.map(|address| address.to_canonical().to_string()).map_err(|_| Fault::bad_input("origin is no IP address"))
 }
 
+/// The API keys of some entries, by id.
+struct Named(HashMap<Uuid, ApiKey>);
+
+impl Named {
+    async fn of(ctx: &jobs::Context, entries: &[Model]) -> Result<Self, Fault> {
+        let actors = entries.iter().filter_map(|entry| entry.actor).collect();
+        let named = keys::with_ids(&ctx.store, actors).await.map_err(jobs::Error::from)?;
+        Ok(Self(named.into_iter().map(|key| (key.id, key.into())).collect()))
+    }
+
+    fn entry(&self, row: Model) -> AuditEntry {
+        let key = row.actor.and_then(|actor| self.0.get(&actor).cloned());
+        AuditEntry { id: Kind::AuditEntry.id(row.id), row, key }
+    }
+}
+
+/// Entries by id, for whoever may see the log.
+///
+/// # Errors
+/// That the caller may not; the database's own.
+pub async fn with_ids(ctx: &Context<'_>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, AuditEntry>, Fault> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    if !ctx.principal()?.scopes.allow(ApiScope::Admin) {
+        return Err(Fault::Forbidden(ApiScope::Admin));
+    }
+    let app = &ctx.app()?.ctx;
+    let found = audit::with_ids(app, &ids).await?;
+    let named = Named::of(app, &found).await?;
+    Ok(found.into_iter().map(|row| (row.id, named.entry(row))).collect())
+}
+
 /// The audit log.
 #[derive(Default)]
 pub struct AuditQueries;
@@ -238,14 +272,9 @@ impl AuditQueries {
         let nothing = Filter { actor: Some(Uuid::nil()), ..Filter::default() };
         let filter = filter.unwrap_or_default().read(app).await?.unwrap_or(nothing);
         let found = audit::list(app, &filter, page, Order::Descending).await?;
-        let actors = found.page.items.iter().filter_map(|entry| entry.actor).collect();
-        let named = keys::with_ids(&app.store, actors).await.map_err(jobs::Error::from)?;
-        let named: HashMap<Uuid, ApiKey> = named.into_iter().map(|key| (key.id, key.into())).collect();
+        let named = Named::of(app, &found.page.items).await?;
         let totals = Totals::of(filter, |ctx, filter| audit::count(ctx, filter).boxed());
-        let wrap = |row: Model| {
-            let key = row.actor.and_then(|actor| named.get(&actor).cloned());
-            (row.id, AuditEntry { row, key })
-        };
+        let wrap = |row: Model| (row.id, named.entry(row));
         Ok(Connection::looked(List::Audit, page, found, totals, wrap))
     }
 }
