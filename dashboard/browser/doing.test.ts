@@ -310,6 +310,23 @@ describe('keys', () => {
   })
 })
 
+it('an address is shown for a reason to whoever may have it shown', async () => {
+  const made = await service.ask<{ createApiKey: { secret: string } }>('mutation { createApiKey(input: { name: "Support", scopes: [READ, REVEAL] }) { secret userErrors { code field message } } }')
+  const support = await open(browser, { key: made.createApiKey.secret })
+  await support.page.goto(`${service.url}/emails`)
+  await support.page.locator('[data-row]').first().click()
+  await support.page.getByRole('button', { name: 'Show the address…' }).click()
+  await support.page.getByLabel('Why').fill('Ticket 4711')
+  await expectAccessible(support.page)
+  await support.page.getByRole('button', { name: 'Show it' }).click()
+  await expect.poll(() => support.page.getByTestId('revealed').textContent()).toMatch(/^[^*]+@/)
+  expect(support.complaints).toEqual([])
+  await support.context.close()
+  await page.goto(`${service.url}/settings`)
+  await page.getByRole('region', { name: 'Audit log' }).getByRole('button', { name: 'revealAddress' }).click()
+  await page.getByRole('dialog', { name: 'revealAddress' }).getByText('Ticket 4711').waitFor()
+})
+
 it('what was done is told in the audit log, and found there', async () => {
   await page.goto(`${service.url}/settings`)
   const log = page.getByRole('region', { name: 'Audit log' })

@@ -164,31 +164,44 @@ pub fn statement(store: &Store, filter: &Filter, from: Option<Uuid>, order: Orde
         format!("${}", values.len())
     };
     let Way { by, index, only } = filter.way();
-    // A time span is a span of ids.
-    let first = filter.from.map_or(Uuid::nil(), first_id);
-    let mut all = format!("a.id >= {}", bind(first.into()));
-    all += &match filter.until {
-        Some(until) => format!(" AND a.id < {}", bind(first_id(until).into())),
-        None => format!(" AND a.id <= {}", bind(Uuid::max().into())),
-    };
-    if let Some((column, value)) = by {
-        all += &format!(" AND a.{column} = {}", bind(value));
-    }
-    if !only.is_empty() {
-        all += &format!(" AND {only}");
-    }
     let (beyond, word) = match order {
         Order::Ascending => (">", "ASC"),
         Order::Descending => ("<", "DESC"),
     };
-    if let Some(id) = from {
-        all += &format!(" AND a.id {beyond} {}", bind(id.into()));
+    // A time span is a span of ids.
+    let mut ids = vec![(">=", filter.from.map_or(Uuid::nil(), first_id))];
+    ids.push(filter.until.map_or(("<=", Uuid::max()), |until| ("<", first_id(until))));
+    ids.extend(from.map(|id| (beyond, id)));
+    let mut all: Vec<String> = Vec::new();
+    let key = match (by, store.dialect()) {
+        (None, _) => {
+            all.extend(ids.into_iter().map(|(is, id)| format!("a.id {is} {}", bind(id.into()))));
+            format!("a.id {word}")
+        }
+        (Some((column, value)), Dialect::Sqlite) => {
+            all.push(format!("a.{column} = {}", bind(value)));
+            all.extend(ids.into_iter().map(|(is, id)| format!("a.id {is} {}", bind(id.into()))));
+            format!("a.id {word}")
+        }
+        // In this order only the one index has them: were the column equal to something, the table's own key would do as well, and be
+        // preferred where most entries have the same.
+        (Some((column, value)), Dialect::Postgres) => {
+            let value = bind(value);
+            let of_both = |(is, id): (&str, Uuid)| format!("(a.{column}, a.id) {is} ({value}, {})", bind(id.into()));
+            all.extend(ids.into_iter().map(of_both));
+            all.push(format!("a.{column} IS NOT NULL"));
+            format!("a.{column} {word}, a.id {word}")
+        }
+    };
+    if !only.is_empty() {
+        all.push(only.to_owned());
     }
+    let all = all.join(" AND ");
     let indexed = match store.dialect() {
         Dialect::Sqlite if !index.is_empty() => format!("INDEXED BY {index}"),
         Dialect::Sqlite | Dialect::Postgres => String::new(),
     };
     let limit = bind(i64::try_from(n).unwrap_or(i64::MAX).into());
-    let text = format!("SELECT a.* FROM audit_log a {indexed} WHERE {all} ORDER BY a.id {word} LIMIT {limit}");
+    let text = format!("SELECT a.* FROM audit_log a {indexed} WHERE {all} ORDER BY {key} LIMIT {limit}");
     store.sql(text, values)
 }

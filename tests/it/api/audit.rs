@@ -200,9 +200,9 @@ async fn what_changes_is_told_before_and_after(backend: Backend) {
     let entry = latest(&served, "cancelEmail").await;
     assert_eq!(entry["subject"], *id);
     assert_eq!((&entry["before"]["status"], &entry["after"]["status"]), (&json!("SCHEDULED"), &json!("CANCELLED")));
-    client.query(cancel, json!({ "id": id })).await;
-    let entry = latest(&served, "cancelEmail").await;
-    assert_eq!((&entry["outcome"], &entry["code"]), (&json!("REFUSED"), &json!("NOT_CANCELLABLE")), "{entry}");
+    client.query("mutation($id: ID!) { retryEmail(id: $id) { email { id } } }", json!({ "id": id })).await;
+    let entry = latest(&served, "retryEmail").await;
+    assert_eq!((&entry["outcome"], &entry["code"]), (&json!("REFUSED"), &json!("NOT_RETRYABLE")), "{entry}");
     assert_eq!((&entry["after"], &entry["done"]), (&Value::Null, &json!(0)));
 
     let suppress =
@@ -347,7 +347,7 @@ async fn a_masked_address_is_shown_for_a_reason_that_stays(backend: Backend) {
 async fn a_command_leaves_an_entry_too(backend: Backend) {
     let served = Served::on(backend).await;
     let file = served.data.path().join("list.csv");
-    std::fs::write(&file, format!("address,note\n{ADDRESS},{CANARY}\nnobody,\n")).unwrap();
+    std::fs::write(&file, format!("address,note\n{ADDRESS},{CANARY}\nnot an address,\n")).unwrap();
     let people = served.data.path().join("people.csv");
     std::fs::write(&people, format!("address,name\n{ADDRESS},{CANARY}\n")).unwrap();
     let template = "mutation { createTemplate(input: { name: \"news\", content: { subject: \"s\", text: \"t\" } }) { template { id } } }";
