@@ -49,7 +49,7 @@ export function Audit() {
       <div className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-2.5" role="search" aria-label="In the audit log">
         <SearchBox value={wanted.about} onChange={(about) => change({ about })} label="About" placeholder="An id or an address" />
         <SearchBox value={wanted.operation} onChange={(operation) => change({ operation })} label="Operation" placeholder="Operation" small />
-        <SearchBox value={wanted.origin} onChange={(origin) => change({ origin })} label="From" placeholder="From which IP address" small />
+        <SearchBox value={wanted.origin} onChange={(origin) => change({ origin })} label="From" placeholder="IP address" small />
         <Select aria-label="Who" value={wanted.actor ?? ''} onChange={(event) => change({ actor: event.target.value || undefined })}>
           <option value="">Anybody</option>
           <option value="admin">ADMIN_API_KEY</option>
@@ -112,7 +112,7 @@ export function Audit() {
 
 function Row({ entry, onOpen }: { entry: AuditRowFragment; onOpen: () => void }) {
   return (
-    <tr data-testid="audit-row" className="relative border-b border-line last:border-0 hover:bg-sunken/60 max-md:grid max-md:gap-0.5 max-md:px-4 max-md:py-2">
+    <tr data-testid="audit-row" className="relative border-b border-line last:border-0 hover:bg-sunken/60 max-md:grid max-md:grid-cols-[minmax(0,1fr)] max-md:gap-0.5 max-md:px-4 max-md:py-2">
       <td className="text-muted md:py-2 md:ps-4"><Time at={entry.at} /></td>
       <td className="md:py-2 md:pe-4">
         <button

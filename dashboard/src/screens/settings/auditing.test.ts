@@ -32,7 +32,8 @@ describe('the audit log', () => {
       ['name', 'spring', 'spring'],
     ])
     expect(changes(null, { asked: 3 })).toEqual([['asked', undefined, '3']])
-    expect(changes([{ subject: 'LOW' }], [])).toEqual([['state', '[{"subject":"LOW"}]', '[]']])
+    expect(changes([{ subject: 'LOW' }], [])).toEqual([['subject', 'LOW', undefined]])
+    expect(changes([1, 2], null)).toEqual([['state', '[1,2]', undefined]])
     expect(changes(null, null)).toEqual([])
   })
 })

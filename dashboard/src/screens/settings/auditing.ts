@@ -68,6 +68,8 @@ function told(value: unknown): string | undefined {
 
 function fields(state: unknown): Record<string, unknown> {
   if (state === null || state === undefined) return {}
+  // Of things that there may be several of, such as pauses, there is mostly one.
+  if (Array.isArray(state) && state.length < 2) return fields(state[0])
   return typeof state === 'object' && !Array.isArray(state) ? (state as Record<string, unknown>) : { state }
 }
 
