@@ -16,6 +16,7 @@ use sea_orm::{ActiveEnum, ConnectionTrait};
 use uuid::Uuid;
 
 use crate::Context;
+use crate::batch::Batch;
 use crate::error::Result;
 use crate::group::{Group, Manner};
 use crate::rows::Rows;
@@ -54,8 +55,7 @@ impl Audit {
     }
 }
 
-/// Stores entries, or what became of them since. How many things one did is told by its first words alone, to which [`add`] may
-/// add.
+/// Stores entries, or what became of them since. How many things one did never becomes fewer: [`add_to`] may have counted already.
 ///
 /// # Errors
 /// The database's own.
@@ -69,30 +69,25 @@ pub async fn write<'a>(
     let end = "outcome = excluded.outcome, code = excluded.code, subject = excluded.subject, recipient = excluded.recipient, \
                done = CASE WHEN excluded.done > audit_log.done THEN excluded.done ELSE audit_log.done END, \
                reason = excluded.reason, state_before = excluded.state_before, state_after = excluded.state_after";
-    insert(db, store, latest.values().copied(), end).await
-}
-
-/// Stores entries with what they did, or adds that to what they did before.
-pub(crate) async fn add<'a>(
-    db: &impl ConnectionTrait,
-    store: &Store,
-    entries: impl IntoIterator<Item = &'a Model>,
-) -> Result<()> {
-    insert(db, store, entries, "done = audit_log.done + excluded.done").await
-}
-
-async fn insert<'a>(
-    db: &impl ConnectionTrait,
-    store: &Store,
-    entries: impl IntoIterator<Item = &'a Model>,
-    again: &str,
-) -> Result<()> {
-    // In the order of their ids, as everybody locks them.
-    let mut entries: Vec<&Model> = entries.into_iter().collect();
-    entries.sort_unstable_by_key(|entry| entry.id);
-    if entries.is_empty() {
+    if latest.is_empty() {
         return Ok(());
     }
+    let (text, values) = insert(latest.values().copied(), end);
+    execute(db, store.sql_rows(&text, [], values)).await?;
+    Ok(())
+}
+
+/// Stores entries with what they did, or adds that to what they did before; `entries` are in the order of their ids.
+pub(crate) fn add_to<'a>(batch: &mut Batch<'_>, entries: impl ExactSizeIterator<Item = &'a Model>) {
+    if entries.len() > 0 {
+        let (text, values) = insert(entries, "done = audit_log.done + excluded.done");
+        batch.add(&text, [], values);
+    }
+}
+
+/// In the order of their ids, as everybody locks them.
+fn insert<'a>(entries: impl Iterator<Item = &'a Model>, again: &str) -> (String, Rows) {
+    let entries: Vec<&Model> = entries.collect();
     let all = || entries.iter();
     let values = Rows::new()
         .uuid("id", all().map(|e| e.id))
@@ -115,8 +110,7 @@ async fn insert<'a>(
          v.done, v.reason, v.arguments, v.state_before, v.state_after FROM {{rows}} AS v WHERE true ORDER BY v.id \
          ON CONFLICT (id) DO UPDATE SET {again}"
     );
-    execute(db, store.sql_rows(&text, [], values)).await?;
-    Ok(())
+    (text, values)
 }
 
 /// What stands for an address, given in its key form: the same for the same address, and nobody's who has not the keyring.

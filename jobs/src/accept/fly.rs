@@ -49,13 +49,13 @@ pub(super) async fn fly(ctx: Arc<Context>, members: Arc<Vec<Arc<Admission>>>) ->
             call.done += i64::from(new.contains(&member.email.id));
         }
     }
-    audit::add(&tx, &ctx.store, calls.values()).await?;
     let mut deltas = Deltas::default();
     for (email, _) in &fresh {
         deltas.add(email.lane, email.scope, tally::column(email.status), 1);
     }
     let mut batch = Batch::new(&ctx.store);
     lead::keep(&mut batch, fresh.iter().map(|(email, _)| email));
+    audit::add_to(&mut batch, calls.values());
     deltas.add_to(&mut batch, Shard::Accept.of(&ctx));
     batch.run(&tx).await?;
     tx.commit().await?;

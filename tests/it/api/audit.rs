@@ -268,6 +268,7 @@ async fn a_send_is_one_entry_however_many_emails_it_has(backend: Backend) {
     served.mutate(SEND, once).await;
     let again = latest(&served, "sendEmail").await;
     assert!(again["id"] != entry["id"] && again["done"] == 0 && again["outcome"] == "DONE", "{again}");
+    assert_eq!(again["subject"], sent["email"]["id"], "the email that it repeats");
     let other = json!({ "input": letter(json!({ "idempotencyKey": "once", "to": "carol@example.org" })) });
     served.mutate(SEND, other).await;
     let entry = latest(&served, "sendEmail").await;

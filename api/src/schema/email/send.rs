@@ -15,6 +15,7 @@ use crate::schema::audit::trail;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
 use crate::schema::loader::Emails;
+use crate::schema::node::Kind;
 use crate::schema::refusal::{UserError, UserErrorCode};
 
 /// As many emails as one call takes.
@@ -85,6 +86,9 @@ async fn take(
     let answers = ctx.app()?.accept.take_noted(ctx.principal()?.key, drafts, trail::entry()).await?;
     let accepted = answers.iter().filter(|answer| matches!(answer, Answer::Accepted(_))).count();
     trail::did(accepted as u64);
+    if let [Answer::Known(id)] = answers.as_slice() {
+        trail::subject(&Kind::Email.id(*id));
+    }
     if accepted > 0 {
         trail::carried();
     }
