@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jobs::Context;
 use jobs::accept::Accept;
+use jobs::audit::Audit;
 use jobs::engine::{Engine, Health};
 use jobs::live::Live;
 use jobs::live::campaigns::Campaigns;
@@ -28,6 +29,7 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub ctx: Arc<Context>,
     pub accept: Accept,
+    pub audit: Audit,
     pub recorder: Recorder,
     pub webhooks: Webhooks,
     /// Gone once the process stops.

@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::connection::Visitor;
 use crate::limit::{Excess, Tab, What};
 use crate::schema::Fault;
+use crate::transport::whence::Client;
 use crate::transport::{refused, routes};
 
 pub use command::{Expiry, execute, from, scope};
@@ -154,6 +155,7 @@ pub async fn guard(
         Door::Credential => None,
         Door::Scope(scope) => Some(scope),
     };
+    let from = app.doorkeeper.address(peer.ip(), request.headers());
     let asked = match bearer(request.headers()) {
         Some(credential) => app.doorkeeper.ask(credential, from).await,
         None => Err(Refused::Nothing),
@@ -177,6 +179,7 @@ pub async fn guard(
         (Ok(()), _) => {
             request.extensions_mut().insert(principal);
             request.extensions_mut().insert(tab.clone());
+            request.extensions_mut().insert(Client(from));
             next.run(request).await
         }
     };

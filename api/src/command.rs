@@ -107,7 +107,7 @@ pub struct NewKeyArgs {
     /// Who or what it is for.
     #[arg(long, default_value = "unnamed", value_parser = auth::keys::name)]
     pub name: String,
-    /// What its holder may do: `read`, `send`, `manage` (includes read) or `admin` (includes all). May be given several
+    /// What its holder may do: `read`, `reveal` (masked addresses, one by one), `send`, `manage` (includes read) or `admin` (includes all). May be given several
     /// times, or with commas between. What an application needs that sends and looks after its emails is the default.
     #[arg(long, value_delimiter = ',', default_value = "send,read", value_parser = auth::scope)]
     pub scope: Vec<ApiScope>,

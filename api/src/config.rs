@@ -162,6 +162,10 @@ pub struct Config {
     #[arg(long, env = "RETENTION_KEYS", default_value = "7d", value_parser = values::period)]
     pub retention_keys: TimeDelta,
 
+    /// How long entries of the audit log are kept.
+    #[arg(long, env = "RETENTION_AUDIT", default_value = "400d", value_parser = values::period)]
+    pub retention_audit: TimeDelta,
+
     /// How long an email may wait on Mailgun (`90m`, `12h`, `3d`) before it is EXPIRED.
     #[arg(long, env = "EMAIL_MAX_AGE", default_value = "3d", value_parser = values::age)]
     pub email_max_age: TimeDelta,

@@ -6,6 +6,7 @@
 mod account;
 #[expect(missing_docs, reason = "each part is described where it is made")]
 pub mod app;
+mod audit;
 pub mod auth;
 mod campaigns;
 mod check;

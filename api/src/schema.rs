@@ -5,6 +5,7 @@
 //! an error with a code ([`fault`]).
 
 mod asked;
+mod audit;
 mod campaign;
 mod count;
 mod delivery_event;
@@ -59,6 +60,7 @@ pub struct Query(
     campaign::CampaignQueries,
     template::TemplateQueries,
     retention::RetentionQueries,
+    audit::AuditQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -72,9 +74,11 @@ pub struct Mutation(
     key::KeyMutations,
     suppression::SuppressionMutations,
     suppression::SyncMutations,
+    suppression::ExportMutations,
     campaign::CampaignMutations,
     template::TemplateMutations,
     erase::EraseMutations,
+    audit::RevealMutations,
 );
 
 /// What may be followed.
@@ -94,6 +98,11 @@ pub fn campaign_id(text: &str) -> Option<Uuid> {
 /// The global id of a campaign.
 pub fn id_of_campaign(id: Uuid) -> String {
     node::Kind::Campaign.id(id).0
+}
+
+/// The global id of an API key.
+pub fn id_of_key(id: Uuid) -> String {
+    node::Kind::ApiKey.id(id).0
 }
 
 /// The lead's UUID in its global id, or in a UUID.
@@ -131,6 +140,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         builder
             .register_output_type::<node::Node>()
             .register_output_type::<delivery_event::IsNode>()
-            .extension(fault::ErrorCodes),
+            .extension(fault::ErrorCodes)
+            .extension(audit::Audited),
     )
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use entity::Clock;
 use entity::clock::chance;
+use jobs::audit::Audit;
 use jobs::live::campaigns::Campaigns;
 use jobs::live::emails::Emails;
 use jobs::live::events::Events;
@@ -92,6 +93,7 @@ pub async fn assemble(setup: &mut Setup, works: bool, life: &Lifecycle) -> Resul
     let limits = Arc::new(limits(setup, &ctx)?);
     let app = App::new(Parts {
         accept: engine.accept.clone(),
+        audit: Audit::start(ctx.clone()),
         recorder: engine.recorder.clone(),
         webhooks: Webhooks::signed_with(&setup.webhook_keys),
         events: Events::start(&ctx, engine.news.clone()),

@@ -12,6 +12,7 @@ mod parameters;
 pub(crate) mod refusal;
 pub mod routes;
 mod secure;
+pub mod whence;
 mod ws;
 
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ use crate::schema::fault::Fault;
 use crate::{health, rest, unsubscribe, webhook};
 
 use self::refusal::Refusal;
+use self::whence::Whence;
 
 pub use origin::Origins;
 pub use ws::Pace;
@@ -64,15 +66,21 @@ impl Graphql {
 
     /// A request with what its resolvers look for, and with introspection where the caller may have it: whoever has a key where
     /// the API is tried out, elsewhere an ADMIN, since only people at work on a client need it.
-    fn request(&self, request: GraphqlRequest, principal: Principal) -> GraphqlRequest {
-        let request = request.data(principal).data(self.app.clone());
+    fn request(&self, request: GraphqlRequest, principal: Principal, whence: Whence) -> GraphqlRequest {
+        let request = request.data(principal).data(whence).data(self.app.clone());
         let introspects = self.app.playground || principal.scopes.allow(ApiScope::Admin);
         if introspects { request } else { request.disable_introspection() }
     }
 
     /// Does one operation for this caller, in the time that one has. What it takes of their limits goes on the tab.
-    pub async fn execute(&self, request: GraphqlRequest, principal: Principal, tab: &Tab) -> GraphqlResponse {
-        let operation = operation::Operation::of(self.request(request, principal));
+    pub async fn execute(
+        &self,
+        request: GraphqlRequest,
+        principal: Principal,
+        whence: Whence,
+        tab: &Tab,
+    ) -> GraphqlResponse {
+        let operation = operation::Operation::of(self.request(request, principal, whence));
         self.done(operation, principal, tab).await
     }
 

@@ -97,6 +97,7 @@ pub struct Context {
     pub executor: tokio::sync::Notify,
     pub unsubscribe: crate::unsubscribe::Key,
     pub marks: crate::erase::Marks,
+    pub audit_marks: crate::erase::Marks,
     pub foreign_ids: crate::reconcile::mark::ForeignIds,
     pub batch_ids: crate::reconcile::mark::BatchIds,
     /// Which counters this process adds to ([`entity::tally`]).
@@ -132,6 +133,7 @@ impl Context {
             executor: tokio::sync::Notify::new(),
             unsubscribe: crate::unsubscribe::Key::default(),
             marks: crate::erase::Marks::default(),
+            audit_marks: crate::erase::Marks::of_audit(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),
             batch_ids: crate::reconcile::mark::BatchIds::default(),
             shard_of_process: (chance * 8.0) as i16,

@@ -151,6 +151,7 @@ impl Config {
             emails: TimeDelta::days(i64::from(self.email_retention_days)),
             tokens: self.retention_tokens,
             keys: self.retention_keys,
+            audit: self.retention_audit,
         })
     }
 

@@ -18,6 +18,7 @@ use super::media::{self, Media};
 use super::operation::Operation;
 use super::parameters::Parameters;
 use super::refusal::Refusal;
+use super::whence::{By, Client, Whence};
 use super::{Graphql, refused};
 use crate::auth::Principal;
 use crate::limit::Tab;
@@ -28,6 +29,7 @@ pub async fn answer(
     State(graphql): State<Arc<Graphql>>,
     Extension(principal): Extension<Principal>,
     Extension(tab): Extension<Tab>,
+    Extension(Client(address)): Extension<Client>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -46,7 +48,8 @@ pub async fn answer(
         let (request, room) = graphql.in_body(&headers, body, principal).await?;
         (request, Some(room))
     };
-    let operation = Operation::of(graphql.request(request, principal));
+    let whence = Whence { address, by: By::Http };
+    let operation = Operation::of(graphql.request(request, principal, whence));
     let response = match operation.kind() {
         Some(OperationType::Mutation | OperationType::Subscription) if is_get => return Err(Refusal::OnlyQueries),
         Some(OperationType::Subscription) => {

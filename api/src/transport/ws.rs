@@ -24,6 +24,7 @@ pub use self::pace::Pace;
 use super::Graphql;
 use super::operation::Operation;
 use super::refusal::Refusal;
+use super::whence::{By, Whence};
 use crate::auth::{Principal, Refused};
 use crate::connection::Visitor;
 use crate::limit::count::Cost;
@@ -139,7 +140,7 @@ impl Host for Caller {
     }
 
     fn request(&self, request: GraphqlRequest, principal: Principal) -> GraphqlRequest {
-        self.graphql.request(request, principal)
+        self.graphql.request(request, principal, Whence { address: self.from, by: By::Socket })
     }
 
     fn schema(&self) -> &Schema {

@@ -22,7 +22,7 @@ const embedded: KeyingConfig[string] = () => null
 /** What has no id is kept where it was asked. */
 const keys: KeyingConfig = Object.fromEntries(
   [
-    'Attachment', 'Attempt', 'Breaker', 'CampaignConnection', 'DeliveryEventConnection', 'DeliveryEventEdge', 'EmailConnection', 'EmailContent',
+    'Attachment', 'Attempt', 'AuditEntryConnection', 'Breaker', 'CampaignConnection', 'DeliveryEventConnection', 'DeliveryEventEdge', 'EmailConnection', 'EmailContent',
     'EmailHeader', 'Engagement', 'FailureGroup', 'Hold', 'LaneStats', 'Ledger', 'Metrics', 'MetricsPoint', 'PageInfo', 'Pause', 'QueueStats',
     'Reconciliation', 'RenderedContent', 'Retention', 'RetentionRule', 'SuppressionConnection', 'SuppressionFact', 'SuppressionState', 'SuppressionStats', 'TemplateConnection',
     'LeadConnection', 'TimelineEntry', 'Viewer',

@@ -67,6 +67,7 @@ fn over(jobs: &tests::app::App) -> App {
     let limits = Arc::new(limits);
     App::new(Parts {
         accept: jobs.engine.accept.clone(),
+        audit: ::jobs::audit::Audit::start(ctx.clone()),
         recorder: jobs.engine.recorder.clone(),
         webhooks: Webhooks::signed_with(&[]),
         engine: RwLock::new(None),
