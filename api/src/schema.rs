@@ -4,6 +4,7 @@
 //! A resolver parses, calls one function of `jobs`, and wraps. What a person can mend is data (`userErrors`), everything else
 //! an error with a code ([`fault`]).
 
+mod alert;
 mod asked;
 mod campaign;
 mod count;
@@ -59,6 +60,7 @@ pub struct Query(
     campaign::CampaignQueries,
     template::TemplateQueries,
     retention::RetentionQueries,
+    alert::AlertQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -84,6 +86,7 @@ pub struct Subscription(
     email::EmailSubscriptions,
     delivery_event::DeliveryEventSubscriptions,
     campaign::CampaignSubscriptions,
+    alert::AlertSubscriptions,
 );
 
 /// The campaign's UUID in its global id, or in a UUID.

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use entity::alert_count::Count;
 use jobs::event::{Envelope, Keys, Unreadable, Unsigned};
 use jobs::record::Recorded;
 use reqwest::Url;
@@ -53,6 +54,9 @@ pub async fn take(State(app): State<App>, headers: HeaderMap, body: Body) -> Res
         Err(outcome) => outcome,
     };
     metrics::counter!("mailmind_webhooks_total", "outcome" => outcome.name()).increment(1);
+    if let Some(count) = outcome.alerted() {
+        app.ctx.alerts.count(count, 1);
+    }
     outcome.answer(&app)
 }
 
@@ -91,6 +95,16 @@ impl Outcome {
             Outcome::Unsigned(Unsigned::Missing | Unsigned::NoTime | Unsigned::Wrong) => "unsigned",
             Outcome::Unread(_) => "unread",
             Outcome::NotStored(_) => "not_stored",
+        }
+    }
+
+    /// What an alert counts.
+    fn alerted(&self) -> Option<Count> {
+        match self {
+            Outcome::Unsigned(Unsigned::NoKey) => Some(Count::NoKey),
+            Outcome::Unsigned(_) => Some(Count::Unsigned),
+            Outcome::Recorded(Recorded::TokenReused) => Some(Count::TokenReused),
+            Outcome::Recorded(_) | Outcome::Unreadable(_) | Outcome::Unread(_) | Outcome::NotStored(_) => None,
         }
     }
 
