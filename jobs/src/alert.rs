@@ -20,10 +20,10 @@ mod tell;
 use chrono::TimeDelta;
 use secrecy::SecretString;
 
-pub use list::{Alert, list};
+pub use list::{Alert, known, list};
 pub use message::test;
 pub use own::Own;
-pub use rule::{Limit, Thresholds};
+pub use rule::{LAG, Limit, ONCE_WITHIN, SIGNED_WITHIN, STALLED, STRANGERS, TRIED_WITHIN, Thresholds};
 pub use table::{Name, RULES, Rule, Severity};
 pub use tell::{Receiver, Untold};
 

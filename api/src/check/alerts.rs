@@ -13,7 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Whom alerts reach; with `tries`, a test is posted there.
 pub(super) async fn reach(setup: &Setup, tries: bool) -> Result<String, String> {
     let Some(url) = &setup.settings.alerts.url else {
-        let nobody = "nobody is told: ALERT_WEBHOOK_URL is not set. Alerts are on the dashboard, in `alerts` and in /metrics";
+        let nobody =
+            "nobody is told: ALERT_WEBHOOK_URL is not set. Alerts are on the dashboard, in `alerts` and in /metrics";
         return if tries { Err(nobody.to_owned()) } else { Ok(nobody.to_owned()) };
     };
     if !tries {

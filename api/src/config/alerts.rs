@@ -10,7 +10,8 @@ impl Config {
         let url = secret(&self.alert_webhook_url);
         if let Some(url) = &url {
             // The words say what such a URL looks like, and nothing of this one: who knows it can post.
-            values::url(url.expose_secret().trim(), &["https", "http"]).map_err(|why| nonsense("ALERT_WEBHOOK_URL", why))?;
+            values::url(url.expose_secret().trim(), &["https", "http"])
+                .map_err(|why| nonsense("ALERT_WEBHOOK_URL", why))?;
         }
         Ok(Settings {
             url,

@@ -149,7 +149,10 @@ const METRICS: &[Metric] = &[
         &[("outcome", &["taken", "failed"])],
         "Tries of this process to tell whoever listens at ALERT_WEBHOOK_URL.",
     ),
-    gauge("mailmind_alert_firing", "1 while an alert is raised, over all processes; each says so while it knows of it."),
+    gauge(
+        "mailmind_alert_firing",
+        "1 while an alert is raised, over all processes; each says so while it knows of it.",
+    ),
     gauge("mailmind_database_up", "1 while the database answers this process."),
     gauge("mailmind_redis_configured", "1 where REDIS_HOST is set."),
     gauge("mailmind_redis_up", "1 while work travels through Redis."),

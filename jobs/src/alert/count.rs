@@ -75,7 +75,8 @@ pub(super) async fn read(ctx: &Context, now: DateTime<Utc>) -> Result<[i64; Coun
     let text = "SELECT kind, minute, n FROM alert_counts WHERE minute > $1";
     let mut counts = [0; Count::ALL.len()];
     for row in rows(ctx.store.by_key(), ctx.store.sql(text, [Value::from(current - ONCE_WITHIN)])).await? {
-        let (count, of, n): (Count, i64, i64) = (row.try_get("", "kind")?, row.try_get("", "minute")?, row.try_get("", "n")?);
+        let (count, of, n): (Count, i64, i64) =
+            (row.try_get("", "kind")?, row.try_get("", "minute")?, row.try_get("", "n")?);
         if of > current - within(count) {
             counts[count as usize] += n;
         }

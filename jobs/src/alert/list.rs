@@ -74,7 +74,11 @@ pub async fn list(ctx: &Context) -> Result<Vec<Alert>> {
             ctx.alerts.remember(&alerts);
             Ok(with_outage(ctx, alerts))
         }
-        Err(error) if error.is_away() => Ok(known(ctx)),
+        Err(error) if error.is_away() => {
+            // So that it is known since when, before whoever looks every few seconds finds out.
+            ctx.alerts.away(ctx.clock.now(), &ctx.timing);
+            Ok(known(ctx))
+        }
         Err(error) => Err(error),
     }
 }

@@ -200,14 +200,34 @@ mod tests {
     #[test]
     fn each_alert_says_what_is_wrong_with_its_figure() {
         let cases = [
-            (Name::QueueStalled, None, 7.9, "Nothing is sent, though an email has been due for 7 minutes and nothing holds it."),
+            (
+                Name::QueueStalled,
+                None,
+                7.9,
+                "Nothing is sent, though an email has been due for 7 minutes and nothing holds it.",
+            ),
             (Name::OldestAge, Some("low"), 421.0, "A LOW email has been due for 7 hours, and nothing holds it."),
             (Name::FailureShare, None, 0.1234, "Mailgun refused 12.34 % of the emails of the last half hour."),
             (Name::BounceRate, None, 0.5, "50 % of the emails of the last six hours bounced."),
-            (Name::BreakerOpen, Some("mg.example.com"), 1.0, "Mailgun refuses emails of mg.example.com: the way for them is closed."),
-            (Name::SignatureFailures, Some("no_key"), 6.0, "6 webhooks within 15 minutes were not believed: no signing key is configured."),
+            (
+                Name::BreakerOpen,
+                Some("mg.example.com"),
+                1.0,
+                "Mailgun refuses emails of mg.example.com: the way for them is closed.",
+            ),
+            (
+                Name::SignatureFailures,
+                Some("no_key"),
+                6.0,
+                "6 webhooks within 15 minutes were not believed: no signing key is configured.",
+            ),
             (Name::Doubles, None, 1.0, "Mailgun accepted an email a second time within the last hour."),
-            (Name::ReconcilerLag, Some("a.example"), 4_321.0, "Mailgun's log of a.example was last read whole 3 days ago: missed webhooks are not recovered."),
+            (
+                Name::ReconcilerLag,
+                Some("a.example"),
+                4_321.0,
+                "Mailgun's log of a.example was last read whole 3 days ago: missed webhooks are not recovered.",
+            ),
         ];
         for (name, subject, value, expected) in cases {
             assert_eq!(alert(name, subject, value).words(), expected);
@@ -221,7 +241,9 @@ mod tests {
     #[test]
     fn spans_are_said_as_people_say_them() {
         let cases = [(0.0, "0 minutes"), (1.2, "a minute"), (59.0, "59 minutes"), (61.0, "1 hour and 1 minutes")];
-        for (minutes, expected) in cases.into_iter().chain([(121.0, "2 hours"), (2_879.0, "47 hours"), (2_880.0, "2 days")]) {
+        for (minutes, expected) in
+            cases.into_iter().chain([(121.0, "2 hours"), (2_879.0, "47 hours"), (2_880.0, "2 days")])
+        {
             assert_eq!(span(minutes), expected, "{minutes}");
         }
     }
@@ -235,9 +257,15 @@ mod tests {
         assert!(text.starts_with("Alert: webhooks_silent (warn). Events of mg.example.com happen"), "{text}");
         assert!(text.ends_with("https://mail.example.com"), "{text}");
         let one = &raised["alerts"][0];
-        assert_eq!(one["labels"], json!({ "alertname": "webhooks_silent", "severity": "warn", "subject": "mg.example.com" }));
+        assert_eq!(
+            one["labels"],
+            json!({ "alertname": "webhooks_silent", "severity": "warn", "subject": "mg.example.com" })
+        );
         assert_eq!((&one["status"], &raised["status"]), (&json!("firing"), &json!("firing")));
-        assert_eq!((&one["startsAt"], &one["endsAt"]), (&json!("2027-01-15T08:00:00Z"), &json!("0001-01-01T00:00:00Z")));
+        assert_eq!(
+            (&one["startsAt"], &one["endsAt"]),
+            (&json!("2027-01-15T08:00:00Z"), &json!("0001-01-01T00:00:00Z"))
+        );
         assert_eq!(one["annotations"]["runbook"], "docs/troubleshooting.md#the-webhook-is-not-working");
 
         let still = body(&alert, Occasion::Still, None, at(250));
@@ -245,7 +273,10 @@ mod tests {
         assert_eq!(still["groupKey"], raised["groupKey"], "what is repeated is the same alert");
 
         let over = body(&Alert { resolved_at: Some(at(90)), ..alert }, Occasion::Over, None, at(91));
-        assert_eq!((&over["status"], &over["alerts"][0]["endsAt"]), (&json!("resolved"), &json!("2027-01-15T09:30:00Z")));
+        assert_eq!(
+            (&over["status"], &over["alerts"][0]["endsAt"]),
+            (&json!("resolved"), &json!("2027-01-15T09:30:00Z"))
+        );
         assert!(over["text"].as_str().is_some_and(|text| text.ends_with("It lasted 1 hour and 30 minutes.")), "{over}");
         assert_eq!(over["alerts"][0]["fingerprint"], raised["alerts"][0]["fingerprint"]);
     }

@@ -8,19 +8,19 @@ use super::table::Name;
 use crate::timing::Timing;
 
 /// How long an email may be due while nothing is sent before that looks like nobody sends, in minutes.
-pub(super) const STALLED: u32 = 2;
+pub const STALLED: u32 = 2;
 /// For how many minutes refused webhooks are counted …
-pub(super) const SIGNED_WITHIN: i64 = 15;
+pub const SIGNED_WITHIN: i64 = 15;
 /// … of which so many may be a stranger's.
-pub(super) const STRANGERS: i64 = 5;
+pub const STRANGERS: i64 = 5;
 /// For how many minutes hand-overs are counted.
-pub(super) const TRIED_WITHIN: i64 = 30;
+pub const TRIED_WITHIN: i64 = 30;
 /// For how many minutes what needs no repetition is counted.
-pub(super) const ONCE_WITHIN: i64 = 60;
+pub const ONCE_WITHIN: i64 = 60;
 /// Processes tell four times a minute that Redis is away: the minute that runs and the one before.
-pub(super) const AWAY_WITHIN: i64 = 2;
+pub const AWAY_WITHIN: i64 = 2;
 /// How far Mailgun's log may be behind, in minutes: half an hour is its own.
-pub(super) const LAG: u32 = 120;
+pub const LAG: u32 = 120;
 
 /// So much of so many, at least.
 #[derive(Clone, Copy, Debug, PartialEq)]

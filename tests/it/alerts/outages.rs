@@ -6,7 +6,7 @@ use tests::database::{Backend, Postgres};
 use tests::patience::{SOON, until_true};
 use tests::redis::Redis;
 
-use super::{over, raised, rounds};
+use super::{over, raised, rounds, start, well};
 use crate::alerts::told::texts;
 use crate::sandbox::receiver::Receiver;
 
@@ -14,7 +14,7 @@ use crate::sandbox::receiver::Receiver;
 async fn a_redis_that_is_away_is_alerted_once_for_all_processes() {
     let redis = Redis::start().await;
     let plan = Plan::on(Backend::Postgres).hurry_alerts(600).through(&redis);
-    let app = App::start(plan).await;
+    let app = start(plan).await;
     let other = app.another(false).await;
     rounds(&app, 2).await;
     redis.stop();
@@ -32,6 +32,7 @@ async fn a_database_that_is_away_is_told_by_each_process_and_its_end_by_one() {
     let plan = Plan::on(Backend::Postgres).hurry_alerts(600);
     let plan = plan.set(|set| set.alerts.url = Some(receiver.url().into()));
     let app = App::start_over(plan, postgres.database().await).await;
+    well(&app).await;
     let other = app.another(false).await;
     // What is known before is told of meanwhile.
     app.mailgun.refuse();
@@ -40,12 +41,15 @@ async fn a_database_that_is_away_is_told_by_each_process_and_its_end_by_one() {
     until_true("both to know it", SOON, async || texts(&receiver).len() == 1).await;
     postgres.stop().await;
     let told = async || texts(&receiver).iter().filter(|text| text.starts_with("Alert: database_away (page).")).count();
-    until_true("both processes to tell it", SOON, async || told().await == 2).await;
+    until_true("both processes to tell it", 2 * SOON, async || told().await == 2).await;
     let away = raised(&app, Name::DatabaseAway, None).await;
     assert_eq!(away.words(), "A process does not reach the database. Nothing is accepted or sent.");
     raised(&app, Name::BreakerOpen, None).await;
     let keys = |receiver: &Receiver| {
-        let all = receiver.told().into_iter().filter(|body| body["text"].as_str().is_some_and(|text| text.contains("database_away")));
+        let all = receiver
+            .told()
+            .into_iter()
+            .filter(|body| body["text"].as_str().is_some_and(|text| text.contains("database_away")));
         all.map(|body| body["groupKey"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(keys(&receiver), ["mailmind/database_away", "mailmind/database_away"], "by its key it is one");

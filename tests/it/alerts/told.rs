@@ -9,7 +9,7 @@ use tests::app::App;
 use tests::database::Backend;
 use tests::patience::{SOON, until_true};
 
-use super::{over, plan, raised, rounds};
+use super::{over, plan, raised, rounds, start};
 use crate::sandbox::receiver::Receiver;
 
 on_both! {
@@ -28,7 +28,7 @@ pub(super) fn texts(receiver: &Receiver) -> Vec<String> {
 }
 
 async fn listened_to(backend: Backend, receiver: &Receiver) -> App {
-    App::start(plan(backend).set(|set| set.alerts.url = Some(receiver.url().into()))).await
+    start(plan(backend).set(|set| set.alerts.url = Some(receiver.url().into()))).await
 }
 
 /// The way to Mailgun is closed.
@@ -51,7 +51,10 @@ async fn an_alert_is_told_once_by_all_processes_and_so_is_its_end(backend: Backe
     let body = receiver.calls(1).await.remove(0);
     assert_eq!(body["status"], "firing");
     assert_eq!(body["alerts"][0]["labels"]["alertname"], "breaker_open");
-    assert!(body["text"].as_str().unwrap().starts_with("Alert: breaker_open (page). The way to Mailgun is closed"), "{body}");
+    assert!(
+        body["text"].as_str().unwrap().starts_with("Alert: breaker_open (page). The way to Mailgun is closed"),
+        "{body}"
+    );
     // Whose mail it is, nobody is told.
     assert!(!body.to_string().contains("example.org"), "{body}");
     opened(&app).await;
@@ -89,7 +92,10 @@ async fn who_does_not_take_it_is_told_again(backend: Backend) {
     let app = listened_to(backend, &receiver).await;
     closed(&app).await;
     let told = receiver.calls(4).await;
-    assert!(told.iter().all(|body| body["groupKey"] == "mailmind/breaker_open" && body["status"] == "firing"), "{told:#?}");
+    assert!(
+        told.iter().all(|body| body["groupKey"] == "mailmind/breaker_open" && body["status"] == "firing"),
+        "{told:#?}"
+    );
     until_true("it to be told", SOON, async || raised(&app, Name::BreakerOpen, None).await.told_at.is_some()).await;
     rounds(&app, 4).await;
     assert_eq!(texts(&receiver).len(), 4, "what was taken is not told again");
@@ -113,7 +119,7 @@ async fn what_goes_on_is_told_again_after_a_while(backend: Backend) {
     let receiver = Receiver::start().await;
     let while_on = chrono::TimeDelta::milliseconds(300);
     let set = |set: &mut jobs::Settings| (set.alerts.url, set.alerts.repeat) = (Some(receiver.url().into()), while_on);
-    let app = App::start(plan(backend).set(set)).await;
+    let app = start(plan(backend).set(set)).await;
     closed(&app).await;
     receiver.calls(3).await;
     let texts = texts(&receiver);
@@ -124,7 +130,7 @@ async fn what_goes_on_is_told_again_after_a_while(backend: Backend) {
 async fn whoever_dies_amid_telling_leaves_it_to_others(backend: Backend) {
     let receiver = Receiver::start().await;
     let hurried = |plan: tests::app::Plan| plan.hurry_posts(60).set(|set| set.alerts.url = Some(receiver.url().into()));
-    let app = App::start(hurried(plan(backend))).await;
+    let app = start(hurried(plan(backend))).await;
     closed(&app).await;
     until_true("it to be told", SOON, async || raised(&app, Name::BreakerOpen, None).await.told_at.is_some()).await;
     // What a process that died between its claim and its answer leaves behind.
@@ -136,7 +142,7 @@ async fn whoever_dies_amid_telling_leaves_it_to_others(backend: Backend) {
 }
 
 async fn where_nobody_listens_nothing_is_owed_to_who_listens_later(backend: Backend) {
-    let app = App::start(plan(backend)).await;
+    let app = start(plan(backend)).await;
     closed(&app).await;
     opened(&app).await;
     let owed = app.ctx.store.sql("SELECT id FROM alerts WHERE tell_at IS NOT NULL", []);

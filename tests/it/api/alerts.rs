@@ -14,7 +14,8 @@ on_both! {
     nobody_who_sends_is_told_of_by_a_process_that_does_not
 }
 
-const ALERTS: &str = "{ alerts { name subject severity summary means advice runbook since raisedAt resolvedAt toldAt } }";
+const ALERTS: &str =
+    "{ alerts { name subject severity summary means advice runbook since raisedAt resolvedAt toldAt } }";
 
 /// A minute of alerts in a tenth of a second.
 const HURRY: (&str, &str) = ("TIMING_ALERT_DIVISOR", "600");
@@ -39,7 +40,8 @@ async fn unsigned(served: &Served, n: usize) {
 
 async fn webhooks_that_are_not_believed_are_alerted_wherever_one_looks(backend: Backend) {
     let receiver = Receiver::start().await;
-    let served = Served::with(backend, |launch| launch.env(HURRY.0, HURRY.1).env("ALERT_WEBHOOK_URL", receiver.url())).await;
+    let served =
+        Served::with(backend, |launch| launch.env(HURRY.0, HURRY.1).env("ALERT_WEBHOOK_URL", receiver.url())).await;
     let mut live = Socket::begun(&served, KEY).await;
     live.ask("1", "subscription { alertsUpdated { name resolvedAt } }").await;
     let is_firing = async || {
@@ -50,11 +52,17 @@ async fn webhooks_that_are_not_believed_are_alerted_wherever_one_looks(backend: 
     unsigned(&served, 6).await;
     let alert = alerted(&served, "signature_failures", true).await;
     assert_eq!((&alert["subject"], &alert["severity"]), (&json!("unsigned"), &json!("WARN")));
-    assert_eq!(alert["summary"], "6 webhooks within 15 minutes were not believed: their signature is missing or wrong.");
+    assert_eq!(
+        alert["summary"],
+        "6 webhooks within 15 minutes were not believed: their signature is missing or wrong."
+    );
     assert_eq!(alert["runbook"], "docs/troubleshooting.md#the-webhook-is-not-working");
     until_true("the metric", SOON, is_firing).await;
     let told = receiver.calls(1).await.remove(0);
-    assert_eq!(told["alerts"][0]["labels"], json!({ "alertname": "signature_failures", "severity": "warn", "subject": "unsigned" }));
+    assert_eq!(
+        told["alerts"][0]["labels"],
+        json!({ "alertname": "signature_failures", "severity": "warn", "subject": "unsigned" })
+    );
     assert!(told["externalURL"].as_str().is_some_and(|url| url.starts_with("http://127.0.0.1")), "{told}");
 
     alerted(&served, "signature_failures", false).await;
