@@ -12,6 +12,7 @@ macro_rules! on_both {
 mod alerts;
 mod api;
 mod campaigns;
+mod canary;
 mod conformance;
 mod control;
 mod database;

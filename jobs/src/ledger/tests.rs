@@ -7,7 +7,7 @@ use entity::{Policy, Priority, Status};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::transition::step;
+use super::transition::{attempt, step};
 use super::{Cause, Effect, Facts, Handed, Refusal, Report, Row, Said, Settlement};
 
 fn now() -> DateTime<Utc> {
@@ -82,6 +82,7 @@ fn causes() -> Vec<(&'static str, Cause)> {
         ("wrong mode", Cause::WrongMode { why: "words" }),
         ("campaign cancelled", Cause::CampaignCancelled),
         ("deadline over", Cause::DeadlineOver),
+        ("snooze", Cause::Snooze { until: later, why: "words" }),
         ("sent", report(2, Handed::Sent { provider_id: "id".into() })),
         ("sent, old claim", report(1, Handed::Sent { provider_id: "id".into() })),
         ("retry", report(2, Handed::Retry { why: why(), due_at: later })),
@@ -237,6 +238,18 @@ fn a_report_that_proves_it_never_left_gives_the_try_back() {
 }
 
 #[test]
+fn a_try_that_an_event_overtook_stands_in_the_history_and_changes_nothing() {
+    let late = report(2, Handed::Unconfirmed { why: "no answer in time".into() });
+    for status in [Status::Sent, Status::Delivered, Status::Bounced] {
+        let mut after = row(status);
+        assert_eq!(step(&mut after, &late, &facts()), Ok(Effect::Noted));
+        assert_eq!(after, row(status));
+        let tried = attempt(&after, &after, &late, &facts(), TimeDelta::seconds(60)).unwrap();
+        assert_eq!((tried.fence, tried.outcome), (2, entity::Outcome::Unconfirmed));
+    }
+}
+
+#[test]
 fn a_suppressed_email_is_retried_only_once_the_entry_is_lifted() {
     let mut row = row(Status::Suppressed);
     let still = Facts { suppressed: Some("its address is suppressed".into()), ..facts() };
@@ -346,6 +359,7 @@ fn any_cause() -> impl Strategy<Value = Cause> {
             Cause::Cancel,
             Cause::Retry,
             Cause::DeadlineOver,
+            Cause::Snooze { until: now() + TimeDelta::seconds(1), why: "words" },
             Cause::Suppress { why: "suppressed".into() },
             Cause::Resolve { sent: true },
             Cause::Resolve { sent: false },

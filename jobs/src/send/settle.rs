@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::group::{Group, Manner};
 use crate::hold::{Cover, domain_key, place};
-use crate::ledger::{self, Cause, Effect, Handed, Move, Moved, Refusal, Settlement, Shard, usual};
+use crate::ledger::{self, Cause, Handed, Move, Moved, Refusal, Settlement, Shard, usual};
 use crate::mailer::message_id;
 use crate::store::Dialect;
 use crate::verdict::{BreakerKey, HoldScope, Verdict};
@@ -127,7 +127,7 @@ impl Settle {
     /// Rings for what waits again.
     fn ring(&self, moved: &Moved) {
         let after = &moved.after;
-        if moved.effect == Effect::Noted && after.acceptances > 1 {
+        if after.acceptances > moved.before.acceptances.max(1) {
             metrics::counter!("mailmind_doubles_total").increment(1);
             self.ctx.alerts.count(Count::Double, 1);
             tracing::error!(email.id = %after.id, acceptances = after.acceptances, "Mailgun accepted an email more than once");

@@ -123,9 +123,10 @@ pub fn none_is_taken_twice(truth: &Truth, pace: &Pace, found: &mut Vec<Violation
             continue;
         }
         let attempts = truth.attempts.get(id).map(Vec::as_slice).unwrap_or_default();
-        let unknown = attempts.iter().rev().skip(1).filter(|attempt| {
+        let unknown = attempts.iter().filter(|attempt| {
             // A late report of the first hand-over overwrites that it was in doubt.
-            matches!(attempt.outcome, Outcome::Unconfirmed | Outcome::LeaseRanOut | Outcome::Sent)
+            let doubt = matches!(attempt.outcome, Outcome::Unconfirmed | Outcome::LeaseRanOut | Outcome::Sent);
+            doubt && attempt.fence < email.fence
         });
         if unknown.count() < *taken as usize - 1 {
             found.push(Violation::of(*id, format!("Mailgun took it {taken} times, and its tries do not explain that")));
