@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jobs::Context;
 use jobs::accept::Accept;
+use jobs::alert::Alert;
 use jobs::audit::Audit;
 use jobs::engine::{Engine, Health};
 use jobs::live::Live;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub schema: Schema,
     /// How the queue stands, for those who follow it.
     pub queue: Live<QueueStats>,
+    /// What is alerted, for those who follow it.
+    pub alerts: Live<Vec<Alert>>,
     /// Delivery events, for those who follow them.
     pub events: Events,
     /// Single emails, for those who follow them.

@@ -73,7 +73,11 @@ pub enum Command {
         after: i64,
     },
     /// Say what is configured and whether everything it names can be reached; changes nothing.
-    Check,
+    Check {
+        /// Post a test alert to ALERT_WEBHOOK_URL, to see whether it arrives.
+        #[arg(long)]
+        alert: bool,
+    },
     /// Ask the service on LISTEN whether it is ready: for health checks. Ends with 0 or 1.
     Health,
     /// Hold everything in a database that was restored from a backup, until Mailgun's log has told what was sent since. To be run
@@ -172,7 +176,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Demo { here, recipients } => demo::demo(config, here, recipients).await,
             Command::Replay { after } => replay::replay(&config.check()?, after).await,
             Command::Webhooks(asked) => registration::execute(&config.check()?, asked).await,
-            Command::Check => check::check(&config).await,
+            Command::Check { alert } => check::check(&config, alert).await,
             Command::Health => health::ask::ask(&config).await,
             Command::Restored { resume } => restored::restored(&config.check()?, resume).await,
             Command::Schema => Ok(()),

@@ -2,6 +2,7 @@
 //! makes no sense, and parsed once into a [`Setup`] that the rest trusts.
 
 mod access;
+mod alerts;
 mod keys;
 mod mode;
 mod setup;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use entity::Policy;
+use jobs::alert::Limit;
 use jobs::sync::Direction;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -22,7 +24,7 @@ use crate::limit::Table;
 pub use keys::{KeyFileError, Keys};
 pub use mode::Mode;
 pub use setup::Setup;
-pub use values::{LogFormat, age, domain};
+pub use values::{ByLane, LogFormat, age, domain};
 
 /// Every variable. Each is also an option of the command line, which wins; an `.env` in the working directory is read too,
 /// and the environment wins over it.
@@ -197,6 +199,31 @@ pub struct Config {
     #[command(flatten)]
     pub limits: Table,
 
+    /// Where alerts are posted: as JSON that Slack, Discord and whatever takes Alertmanager's webhooks understand. It is not
+    /// shown again. Without it, alerts are shown on the dashboard, in the API and in `/metrics` alone.
+    #[arg(long, env = "ALERT_WEBHOOK_URL", hide_env_values = true)]
+    pub alert_webhook_url: Option<SecretString>,
+
+    /// After how long an alert that goes on is posted again.
+    #[arg(long, env = "ALERT_REPEAT", default_value = "4h", value_parser = values::age)]
+    pub alert_repeat: TimeDelta,
+
+    /// How long an email may be due that nothing holds, before `oldest_age` is raised: HIGH, NORMAL and LOW.
+    #[arg(long, env = "ALERT_OLDEST", default_value = "5m/30m/6h", value_parser = values::by_lane)]
+    pub alert_oldest: ByLane,
+
+    /// Of at least so many hand-overs in half an hour, the share that Mailgun may refuse.
+    #[arg(long, env = "ALERT_FAILURE_SHARE", default_value = "5%/100", value_parser = values::limit)]
+    pub alert_failure_share: Limit,
+
+    /// Of at least so many emails in six hours, the share that may bounce.
+    #[arg(long, env = "ALERT_BOUNCE_RATE", default_value = "5%/200", value_parser = values::limit)]
+    pub alert_bounce_rate: Limit,
+
+    /// Of at least so many emails delivered in a day, the share that may be reported as spam.
+    #[arg(long, env = "ALERT_COMPLAINT_RATE", default_value = "0.1%/1000", value_parser = values::limit)]
+    pub alert_complaint_rate: Limit,
+
     /// How log lines are written: `text` for people, `json` for machines. RUST_LOG says which.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -212,6 +239,10 @@ pub struct Config {
     /// For tests: how long a head, an answer and the next request may take is divided by this.
     #[arg(long, env = "TIMING_CONNECTION_DIVISOR", default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub timing_connection_divisor: u32,
+
+    /// For tests: the minutes of alerts by this instead.
+    #[arg(long, env = "TIMING_ALERT_DIVISOR", hide = true, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub timing_alert_divisor: Option<u32>,
 }
 
 impl Config {

@@ -4,6 +4,7 @@
 //! A resolver parses, calls one function of `jobs`, and wraps. What a person can mend is data (`userErrors`), everything else
 //! an error with a code ([`fault`]).
 
+mod alert;
 mod asked;
 mod audit;
 mod campaign;
@@ -61,6 +62,7 @@ pub struct Query(
     template::TemplateQueries,
     retention::RetentionQueries,
     audit::AuditQueries,
+    alert::AlertQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -88,6 +90,7 @@ pub struct Subscription(
     email::EmailSubscriptions,
     delivery_event::DeliveryEventSubscriptions,
     campaign::CampaignSubscriptions,
+    alert::AlertSubscriptions,
 );
 
 /// The campaign's UUID in its global id, or in a UUID.

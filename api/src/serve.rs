@@ -111,6 +111,7 @@ pub async fn assemble(setup: &mut Setup, works: bool, life: &Lifecycle) -> Resul
         links: Links::default(),
         schema: schema::build(&ctx),
         queue: jobs::live::queue(&ctx),
+        alerts: jobs::live::alerts(&ctx),
         metrics,
         works,
         redis: setup.redis.is_some(),

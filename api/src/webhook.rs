@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use entity::alert_count::Count;
 use jobs::event::{Envelope, Keys, Unreadable, Unsigned};
 use jobs::record::Recorded;
 use reqwest::Url;
@@ -64,6 +65,9 @@ pub async fn take(
         Err(outcome) => outcome,
     };
     metrics::counter!("mailmind_webhooks_total", "outcome" => outcome.name()).increment(1);
+    if let Some(count) = outcome.alerted() {
+        app.ctx.alerts.count(count, 1);
+    }
     outcome.answer(&app)
 }
 
@@ -113,6 +117,16 @@ impl Outcome {
             Outcome::Unsigned(Unsigned::Missing | Unsigned::NoTime | Unsigned::Wrong) => "unsigned",
             Outcome::Unread(_) => "unread",
             Outcome::NotStored(_) => "not_stored",
+        }
+    }
+
+    /// What an alert counts.
+    fn alerted(&self) -> Option<Count> {
+        match self {
+            Outcome::Unsigned(Unsigned::NoKey) => Some(Count::NoKey),
+            Outcome::Unsigned(_) => Some(Count::Unsigned),
+            Outcome::Recorded(Recorded::TokenReused) => Some(Count::TokenReused),
+            Outcome::Recorded(_) | Outcome::Unreadable(_) | Outcome::Unread(_) | Outcome::NotStored(_) => None,
         }
     }
 

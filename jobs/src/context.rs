@@ -44,6 +44,8 @@ pub struct Settings {
     pub most_tags: usize,
     /// `SUPPRESSION_SYNC`.
     pub suppression_sync: Direction,
+    /// What is alerted, and who is told.
+    pub alerts: crate::alert::Settings,
 }
 
 impl Default for Settings {
@@ -62,6 +64,7 @@ impl Default for Settings {
             policies: [Policy::Resend, Policy::Verify, Policy::Verify],
             most_tags: 3,
             suppression_sync: Direction::Both,
+            alerts: crate::alert::Settings::default(),
         }
     }
 }
@@ -100,6 +103,8 @@ pub struct Context {
     pub audit_marks: crate::erase::Marks,
     pub foreign_ids: crate::reconcile::mark::ForeignIds,
     pub batch_ids: crate::reconcile::mark::BatchIds,
+    /// What this process knows of alerts by itself.
+    pub alerts: crate::alert::Own,
     /// Which counters this process adds to ([`entity::tally`]).
     pub shard_of_process: i16,
     /// Cancelled when the process is to take nothing new.
@@ -136,6 +141,7 @@ impl Context {
             audit_marks: crate::erase::Marks::of_audit(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),
             batch_ids: crate::reconcile::mark::BatchIds::default(),
+            alerts: crate::alert::Own::default(),
             shard_of_process: (chance * 8.0) as i16,
             stop,
             abandon: CancellationToken::new(),

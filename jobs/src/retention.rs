@@ -19,7 +19,7 @@ use crate::control::repeat;
 use crate::error::Result;
 use crate::filter::first_id;
 use crate::store::execute;
-use crate::{Context, bulk, erase, hold, stats};
+use crate::{Context, alert, bulk, erase, hold, stats};
 
 /// For how long what is set by the user is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +179,23 @@ pub const RULES: &[Rule] = &[
         variable: None,
         after: |_| TimeDelta::hours(2),
         how: How::Walk(|ctx, _| stats::forget_rates(ctx).boxed()),
+    },
+    Rule {
+        name: "alerts",
+        what: "alerts that were over before",
+        variable: None,
+        after: |_| TimeDelta::days(90),
+        how: How::Delete(
+            "DELETE FROM alerts WHERE id IN \
+             (SELECT a.id FROM alerts a WHERE a.resolved_at < $1 ORDER BY a.resolved_at LIMIT $2)",
+        ),
+    },
+    Rule {
+        name: "alert counts",
+        what: "what alerts counted in each minute",
+        variable: None,
+        after: |_| TimeDelta::hours(1),
+        how: How::Walk(|ctx, _| alert::count::forget(ctx).boxed()),
     },
     Rule {
         name: "erasures",

@@ -25,6 +25,7 @@ mod m20261124_000017_provider_lists;
 mod m20261124_000018_keeping;
 mod m20261124_000019_erasure;
 mod m20261124_000020_audit;
+mod m20261124_000021_alerts;
 
 /// The list, in order.
 pub struct Migrator;
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000018_keeping::Migration),
             Box::new(m20261124_000019_erasure::Migration),
             Box::new(m20261124_000020_audit::Migration),
+            Box::new(m20261124_000021_alerts::Migration),
         ]
     }
 }

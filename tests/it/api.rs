@@ -1,6 +1,7 @@
 //! The program as its users meet it: started as a process, asked over HTTP.
 
 mod account;
+mod alerts;
 mod audit;
 mod campaigns;
 mod control;

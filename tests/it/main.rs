@@ -9,6 +9,7 @@ macro_rules! on_both {
     };
 }
 
+mod alerts;
 mod api;
 mod campaigns;
 mod canary;

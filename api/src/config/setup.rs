@@ -112,7 +112,8 @@ impl Config {
     fn timing(&self) -> Timing {
         let timing = Timing::divided(self.timing_divisor);
         let log = self.timing_log_divisor.map_or(timing, Timing::divided);
-        Timing { looks: log.looks, trust: log.trust, reconcile: log.reconcile, grace: log.grace, ..timing }
+        let minute = self.timing_alert_divisor.map_or(timing, Timing::divided).minute;
+        Timing { looks: log.looks, trust: log.trust, reconcile: log.reconcile, grace: log.grace, minute, ..timing }
     }
 
     fn settings(&self, mode: &Mode) -> Result<jobs::Settings, Nonsense> {
@@ -137,6 +138,7 @@ impl Config {
             policies: [self.unconfirmed_high, self.unconfirmed_normal, self.unconfirmed_low],
             most_tags: usize::from(self.mailgun_max_tags),
             suppression_sync: self.suppression_sync,
+            alerts: self.alerts()?,
         })
     }
 

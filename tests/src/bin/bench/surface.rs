@@ -76,6 +76,7 @@ fn over(jobs: &tests::app::App) -> App {
         links: Links::default(),
         schema: schema::build(&ctx),
         queue: ::jobs::live::queue(&ctx),
+        alerts: ::jobs::live::alerts(&ctx),
         events: ::jobs::live::events::Events::start(&ctx, jobs.engine.news.clone()),
         emails: ::jobs::live::emails::Emails::new(&ctx),
         campaigns: ::jobs::live::campaigns::Campaigns::new(&ctx),
