@@ -8,6 +8,8 @@ use entity::sealed::Keyring;
 use entity::{Clock, Policy, Priority};
 use tokio_util::sync::CancellationToken;
 
+use crate::dispatch::Poster;
+use crate::dispatch::address::Networks;
 use crate::ledger::Facts;
 use crate::retention::Periods;
 use crate::scope::Scopes;
@@ -44,6 +46,8 @@ pub struct Settings {
     pub most_tags: usize,
     /// `SUPPRESSION_SYNC`.
     pub suppression_sync: Direction,
+    /// `OUTBOUND_PRIVATE_NETWORKS`
+    pub outbound_networks: Networks,
 }
 
 impl Default for Settings {
@@ -62,6 +66,7 @@ impl Default for Settings {
             policies: [Policy::Resend, Policy::Verify, Policy::Verify],
             most_tags: 3,
             suppression_sync: Direction::Both,
+            outbound_networks: Networks::default(),
         }
     }
 }
@@ -97,6 +102,8 @@ pub struct Context {
     pub executor: tokio::sync::Notify,
     pub unsubscribe: crate::unsubscribe::Key,
     pub marks: crate::erase::Marks,
+    /// The client that tells endpoints.
+    pub poster: Poster,
     pub foreign_ids: crate::reconcile::mark::ForeignIds,
     pub batch_ids: crate::reconcile::mark::BatchIds,
     /// Which counters this process adds to ([`entity::tally`]).
@@ -132,6 +139,7 @@ impl Context {
             executor: tokio::sync::Notify::new(),
             unsubscribe: crate::unsubscribe::Key::default(),
             marks: crate::erase::Marks::default(),
+            poster: Poster::default(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),
             batch_ids: crate::reconcile::mark::BatchIds::default(),
             shard_of_process: (chance * 8.0) as i16,

@@ -6,7 +6,7 @@
 //! alike; `ledger` alone changes where an email stands. `hold` and
 //! `breaker` make it wait, `control` and `bulk` act on request, `campaign` makes emails of recipients, `render` says what each
 //! of them reads, `restored` holds what a backup brought back; `retention` forgets what has had its time, `erase` whoever asks for
-//! it, `keyring` rotates keys, and `engine` starts and stops it all.
+//! it, `keyring` rotates keys, `dispatch` tells applications of events, and `engine` starts and stops it all.
 
 #![expect(missing_docs, reason = "a field's name says it; where it does not, it has a comment")]
 
@@ -21,6 +21,7 @@ mod content;
 mod context;
 pub mod control;
 pub mod cron;
+pub mod dispatch;
 pub mod engine;
 pub mod erase;
 pub mod error;

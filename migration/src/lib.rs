@@ -24,6 +24,7 @@ mod m20261124_000015_plans;
 mod m20261124_000017_provider_lists;
 mod m20261124_000018_keeping;
 mod m20261124_000019_erasure;
+mod m20261124_000022_endpoints;
 
 /// The list, in order.
 pub struct Migrator;
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000017_provider_lists::Migration),
             Box::new(m20261124_000018_keeping::Migration),
             Box::new(m20261124_000019_erasure::Migration),
+            Box::new(m20261124_000022_endpoints::Migration),
         ]
     }
 }
