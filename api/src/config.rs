@@ -187,6 +187,11 @@ pub struct Config {
     #[arg(long, env = "SUPPRESSION_SYNC", default_value = "both", value_parser = values::direction)]
     pub suppression_sync: Direction,
 
+    /// Networks that are not public in which endpoints may lie that are told of events, separated by commas
+    /// (`10.0.0.0/8,127.0.0.1`). Without it, only public addresses are told, and only over https.
+    #[arg(long, env = "OUTBOUND_PRIVATE_NETWORKS")]
+    pub outbound_private_networks: Option<String>,
+
     /// How log lines are written: `text` for people, `json` for machines. RUST_LOG says which.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

@@ -9,6 +9,7 @@ mod campaign;
 mod count;
 mod delivery_event;
 mod email;
+mod endpoint;
 mod erase;
 mod failure;
 pub mod fault;
@@ -59,6 +60,7 @@ pub struct Query(
     campaign::CampaignQueries,
     template::TemplateQueries,
     retention::RetentionQueries,
+    endpoint::EndpointQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -75,6 +77,8 @@ pub struct Mutation(
     campaign::CampaignMutations,
     template::TemplateMutations,
     erase::EraseMutations,
+    endpoint::EndpointMutations,
+    endpoint::DispatchMutations,
 );
 
 /// What may be followed.

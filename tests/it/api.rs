@@ -4,6 +4,7 @@ mod account;
 mod campaigns;
 mod control;
 mod documents;
+mod endpoints;
 mod entries;
 mod events;
 mod http;

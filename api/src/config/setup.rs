@@ -130,6 +130,7 @@ impl Config {
             policies: [self.unconfirmed_high, self.unconfirmed_normal, self.unconfirmed_low],
             most_tags: usize::from(self.mailgun_max_tags),
             suppression_sync: self.suppression_sync,
+            outbound_networks: self.outbound_networks()?,
         })
     }
 

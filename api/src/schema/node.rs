@@ -13,6 +13,7 @@ use super::delivery_event::{
     Accepted, Bounced, Clicked, Complained, Deferred, Delivered, DeliveryEvent, Opened, Rejected, Unknown, Unsubscribed,
 };
 use super::email::Email;
+use super::endpoint::{self, EventDispatch, EventEndpoint};
 use super::fault::Fault;
 use super::guard::Needs;
 use super::key::ApiKey;
@@ -41,6 +42,10 @@ pub enum Node {
     Template(Template),
     /// A campaign.
     Campaign(Campaign),
+    /// An application that is told of events.
+    EventEndpoint(EventEndpoint),
+    /// An event that an endpoint was told of.
+    EventDispatch(EventDispatch),
     /// An event: Mailgun took an email.
     Accepted(Accepted),
     /// An event: it arrived.
@@ -97,6 +102,10 @@ pub enum Kind {
     DeliveryEvent,
     /// An entry of the suppression list.
     Suppression,
+    /// An application that is told of events.
+    EventEndpoint,
+    /// An event that an endpoint was told of.
+    EventDispatch,
 }
 
 impl Kind {
@@ -109,6 +118,8 @@ impl Kind {
             Kind::ApiKey => "api-key",
             Kind::DeliveryEvent => "delivery-event",
             Kind::Suppression => "suppression",
+            Kind::EventEndpoint => "event-endpoint",
+            Kind::EventDispatch => "event-dispatch",
         }
     }
 
@@ -132,14 +143,15 @@ pub struct NodeQueries;
 
 #[Object]
 impl NodeQueries {
-    /// The thing with this id; null when there is none. An API key other than your own needs ADMIN. Requires the scope READ.
+    /// The thing with this id; null when there is none. An API key other than your own needs ADMIN, an
+    /// endpoint MANAGE. Requires the scope READ.
     #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Option<Result<Node, Fault>> {
         one(ctx, &id).await.transpose()
     }
 
     /// The things with these ids, each at its id's place; null where there is none. At most 100. API keys other than your own
-    /// need ADMIN. Requires the scope READ.
+    /// need ADMIN, endpoints MANAGE. Requires the scope READ.
     #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn nodes(
         &self,
@@ -162,6 +174,10 @@ impl NodeQueries {
         let templates = templates.load_many(ids.iter().filter_map(|id| Kind::Template.read(id))).await?;
         let campaigns = ctx.data_opt::<DataLoader<Campaigns>>().ok_or(Fault::Unattended)?;
         let campaigns = campaigns.load_many(ids.iter().filter_map(|id| Kind::Campaign.read(id))).await?;
+        let endpoints = endpoint::with_ids(ctx, ids.iter().filter_map(|id| Kind::EventEndpoint.read(id)).collect());
+        let endpoints = endpoints.await?;
+        let dispatches = endpoint::dispatches(ctx, ids.iter().filter_map(|id| Kind::EventDispatch.read(id)).collect());
+        let dispatches = dispatches.await?;
         let node = |id: &ID| {
             let key = || keys.get(&Kind::ApiKey.read(id)?).cloned();
             let event = || Some(DeliveryEvent::from(events.get(&Kind::DeliveryEvent.read(id)?)?.clone()).into());
@@ -170,8 +186,18 @@ impl NodeQueries {
             let lead = || leads.get(&Kind::Lead.read(id)?).cloned().map(Lead::new).map(Node::Lead);
             let template = || templates.get(&Kind::Template.read(id)?).cloned().map(Template::new).map(Node::Template);
             let campaign = || campaigns.get(&Kind::Campaign.read(id)?).cloned().map(Campaign::new).map(Node::Campaign);
+            let endpoint = || endpoints.get(&Kind::EventEndpoint.read(id)?).cloned().map(Node::EventEndpoint);
+            let dispatch = || dispatches.get(&Kind::EventDispatch.read(id)?).cloned().map(Node::EventDispatch);
             let email = || emails.get(&Kind::Email.read(id)?).cloned().map(email);
-            email().or_else(event).or_else(entry).or_else(lead).or_else(campaign).or_else(template).or_else(key)
+            email()
+                .or_else(event)
+                .or_else(entry)
+                .or_else(lead)
+                .or_else(campaign)
+                .or_else(template)
+                .or_else(endpoint)
+                .or_else(dispatch)
+                .or_else(key)
         };
         Ok(ids.iter().map(node).collect())
     }
@@ -210,6 +236,12 @@ async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
     }
     if let Some(id) = Kind::Campaign.read(id) {
         return Ok(campaign::by_id(ctx, id).await?.map(Node::Campaign));
+    }
+    if let Some(id) = Kind::EventEndpoint.read(id) {
+        return Ok(endpoint::with_ids(ctx, vec![id]).await?.remove(&id).map(Node::EventEndpoint));
+    }
+    if let Some(id) = Kind::EventDispatch.read(id) {
+        return Ok(endpoint::dispatches(ctx, vec![id]).await?.remove(&id).map(Node::EventDispatch));
     }
     let Some(id) = Kind::Email.read(id) else { return Ok(None) };
     Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))

@@ -50,6 +50,8 @@ pub enum List {
     Templates = 6,
     /// Campaigns by their ids, which is the order they were created in.
     Campaigns = 7,
+    /// What endpoints were told of, by the numbers of the events.
+    EventDispatches = 12,
 }
 
 /// What the order of a list goes by, as a cursor has it.

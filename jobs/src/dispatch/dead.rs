@@ -73,6 +73,15 @@ pub async fn count(ctx: &Context, filter: &Filter) -> Result<(u64, bool)> {
     Ok((n.min(COUNTED), n > COUNTED))
 }
 
+/// Those with these ids.
+///
+/// # Errors
+/// The database's own.
+pub async fn with_ids(ctx: &Context, ids: &[Uuid]) -> Result<Vec<Model>> {
+    let asked = ctx.store.sql_ids("SELECT d.* FROM event_dispatches d WHERE d.id {ids}", [], ids.iter().copied());
+    models(&rows(ctx.store.read(), asked).await?)
+}
+
 /// Which of an endpoint's dead are tried anew: those that meet every part that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Redrive {

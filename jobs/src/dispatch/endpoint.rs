@@ -113,6 +113,50 @@ pub async fn all(ctx: &Context) -> Result<Vec<Model>> {
     models(&rows(ctx.store.by_key(), ctx.store.sql(text, [])).await?)
 }
 
+/// How all endpoints stand, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// Those that are told and take what they are told.
+    pub well: u64,
+    /// Those that took nothing of late.
+    pub failing: u64,
+    pub disabled: u64,
+    /// For how long the oldest event has been recorded that one of them was not offered.
+    pub lag: TimeDelta,
+    /// Events that are tried again, and those that are not; as far as one counts.
+    pub waiting: u64,
+    pub dead: u64,
+}
+
+/// How all endpoints stand.
+///
+/// # Errors
+/// The database's own.
+pub async fn standing(ctx: &Context) -> Result<Standing> {
+    let now = ctx.clock.now();
+    let text = "SELECT e.failing_since, e.disabled_at, (SELECT v.recorded_at FROM email_delivery_events v WHERE v.seq > e.seq \
+                ORDER BY v.seq LIMIT 1) AS oldest FROM event_endpoints e";
+    let mut standing = Standing::default();
+    for row in rows(ctx.store.read(), ctx.store.sql(text, [])).await? {
+        let time = |column: &str| row.try_get::<Option<DateTime<Utc>>>("", column);
+        if time("disabled_at")?.is_some() {
+            standing.disabled += 1;
+            continue;
+        }
+        let state = if time("failing_since")?.is_some() { &mut standing.failing } else { &mut standing.well };
+        *state += 1;
+        standing.lag = standing.lag.max(time("oldest")?.map_or(TimeDelta::zero(), |oldest| now - oldest));
+    }
+    let text =
+        "SELECT count(*) AS n FROM (SELECT 1 AS one FROM event_dispatches d WHERE d.state = $1 LIMIT 100000) AS few";
+    for (state, n) in [(State::Waiting, &mut standing.waiting), (State::Dead, &mut standing.dead)] {
+        let found = rows(ctx.store.read(), ctx.store.sql(text, [Value::from(state.to_value())])).await?;
+        let counted: i64 = found.first().map(|row| row.try_get("", "n")).transpose()?.unwrap_or_default();
+        *n = counted.unsigned_abs();
+    }
+    Ok(standing)
+}
+
 /// Enters an endpoint, which is told of what is recorded from now on. Its secret is answered here alone.
 ///
 /// # Errors
