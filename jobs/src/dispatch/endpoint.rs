@@ -1,5 +1,7 @@
 //! The endpoints: entered, changed, given another secret, tried out, taken away.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery_event::{Kind, Source};
 use entity::endpoint_secret::{self, TABLE};
@@ -456,5 +458,5 @@ fn sample(ctx: &Context, kind: Kind, at: DateTime<Utc>) -> News {
         ..Default::default()
     };
     let domain = ctx.settings.domains.first().cloned();
-    News { event, domain, sandbox: Some(ctx.settings.sandbox), lead: None, head }
+    News { event, domain, sandbox: Some(ctx.settings.sandbox), lead: None, head: Arc::new(head) }
 }

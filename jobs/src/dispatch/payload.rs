@@ -2,6 +2,7 @@
 //! `docs/webhooks.md`. It is made of the event's row each time it is told, and stored nowhere.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -34,7 +35,7 @@ pub struct News {
     pub sandbox: Option<bool>,
     pub lead: Option<Uuid>,
     /// Tags and metadata, where the email's content is still there.
-    pub head: Head,
+    pub head: Arc<Head>,
 }
 
 /// What joins an event's email to it.
@@ -84,7 +85,7 @@ async fn read(ctx: &Context, found: Vec<QueryResult>) -> Result<Vec<News>> {
 }
 
 /// What contents hold besides their bodies, which are not read.
-async fn heads(ctx: &Context, mut ids: Vec<Uuid>) -> Result<HashMap<Uuid, Head>> {
+async fn heads(ctx: &Context, mut ids: Vec<Uuid>) -> Result<HashMap<Uuid, Arc<Head>>> {
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() {
@@ -95,7 +96,7 @@ async fn heads(ctx: &Context, mut ids: Vec<Uuid>) -> Result<HashMap<Uuid, Head>>
     let found = rows(ctx.store.by_key(), ctx.store.sql_ids(text, [], ids)).await?;
     let open = |row: content::Model| {
         let head = key(ctx, &row)?.open(content::TABLE, row.id, "head", &row.head)?;
-        Ok((row.id, serde_json::from_slice(&head)?))
+        Ok((row.id, Arc::new(serde_json::from_slice(&head)?)))
     };
     models::<content::Model>(&found)?.into_iter().map(open).collect()
 }

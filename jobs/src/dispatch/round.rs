@@ -120,7 +120,9 @@ pub(super) async fn run(ctx: &Context, claim: &mut Claim) -> Result<Next> {
     for one in &tried {
         rule::note(&mut after, &one.outcome, one.at);
     }
-    rule::conclude(&mut after, now, &ctx.timing);
+    if !tried.is_empty() {
+        rule::conclude(&mut after, now, &ctx.timing);
+    }
     let first = |source| not_begun.iter().filter(|item| item.source == source).map(|item| item.news.event.seq).min();
     if let Some(stretch) = &new {
         after.seq = stretch.told(after.seq, first(Source::New));

@@ -32,7 +32,7 @@ fn news(kind: Kind) -> News {
         metadata: Some(json!({ "order": 42 })),
         ..Head::default()
     };
-    News { event, domain: Some("mg.example.com".to_owned()), sandbox: Some(false), lead: None, head }
+    News { event, domain: Some("mg.example.com".to_owned()), sandbox: Some(false), lead: None, head: Arc::new(head) }
 }
 
 fn told(news: &News) -> Json {
@@ -133,7 +133,7 @@ fn an_endpoint_hears_of_what_it_wants() {
         assert_eq!(one.is_wanted(&wanted), wants, "{wanted:?}");
     }
     let mut alone = news(Kind::Delivered);
-    (alone.event.campaign_id, alone.domain, alone.head) = (None, None, Head::default());
+    (alone.event.campaign_id, alone.domain, alone.head) = (None, None, Arc::default());
     for wanted in [campaigns(&[3]), domains(&["mg.example.com"]), tags(&["receipt"])] {
         assert!(!alone.is_wanted(&wanted), "{wanted:?}");
     }
