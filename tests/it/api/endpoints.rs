@@ -143,9 +143,8 @@ async fn endpoints_are_changed_tried_out_and_taken_away(backend: Backend) {
 }
 
 async fn what_is_dead_is_listed_and_tried_anew(backend: Backend) {
-    // Eight tries within seconds.
     let served = Served::with(backend, |launch| {
-        launch.env("OUTBOUND_PRIVATE_NETWORKS", "127.0.0.0/8").env("TIMING_DIVISOR", "1000")
+        launch.env("OUTBOUND_PRIVATE_NETWORKS", "127.0.0.0/8").env("TIMING_DIVISOR", "20")
     })
     .await;
     let listener = Listener::start().await;

@@ -73,10 +73,6 @@ impl Listener {
         Self { port, shared, _stop: stop.drop_guard() }
     }
 
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/events", self.port)
     }
