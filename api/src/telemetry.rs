@@ -1,6 +1,10 @@
-//! What the process tells about itself: log lines on the standard error, and metrics for Prometheus.
+//! What the process tells about itself: log lines on the standard error, panics among them, and metrics for Prometheus.
 
 mod catalogue;
+
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::panic::PanicHookInfo;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -29,6 +33,20 @@ pub fn log(format: LogFormat, quiet: bool) {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
+    std::panic::set_hook(Box::new(tell));
+}
+
+/// A panic in one line of the log: where, and in which words. With RUST_BACKTRACE=1 how it came there, too.
+fn tell(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map(ToString::to_string).unwrap_or_default();
+    let way = Backtrace::capture();
+    let way = (way.status() == BacktraceStatus::Captured).then(|| way.to_string());
+    tracing::error!(at, way, words = words(panic.payload()), "A thread panicked");
+}
+
+/// Those that stand so in the source. What was put into others may be anybody's address.
+fn words(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("with a value in its words, which are left out")
 }
 
 /// Starts counting; `None` where this process counts already. The handle renders what was counted.
@@ -38,4 +56,23 @@ pub fn metrics() -> Option<PrometheusHandle> {
     let handle = builder.install_recorder().ok()?;
     catalogue::begin();
     Some(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_says_what_stands_in_the_source_and_nothing_that_was_put_into_it() {
+        let (address, text) = ("ann@example.com", "a slot is held until its outcome is stored");
+        let panics: [(fn(&str), &str); 3] = [
+            (|_| panic!("a slot is held until its outcome is stored"), text),
+            (|address| panic!("{address} has no slot"), "with a value in its words, which are left out"),
+            (|address| std::panic::panic_any(address.len()), "with a value in its words, which are left out"),
+        ];
+        for (panic, expected) in panics {
+            let payload = std::panic::catch_unwind(|| panic(address)).expect_err("it panics");
+            assert_eq!(words(&*payload), expected);
+        }
+    }
 }

@@ -246,6 +246,7 @@ fn may_leave_unsent(cause: &Cause) -> bool {
         | Cause::WrongMode { .. }
         | Cause::CampaignCancelled
         | Cause::DeadlineOver
+        | Cause::Snooze { .. }
         | Cause::LeaseOver
         | Cause::Look { .. }
         | Cause::Cancel

@@ -82,11 +82,15 @@ pub async fn back(db: &DatabaseConnection, steps: Option<u32>) -> Result<(), DbE
     tx.commit().await
 }
 
-/// How many steps are still to be taken.
+/// How many steps are still to be taken. Only looks: the list of steps taken is made in [`up`] alone, since two processes that
+/// make it at once get in each other's way.
 ///
 /// # Errors
 /// The database's own.
 pub async fn pending(db: &DatabaseConnection) -> Result<usize, DbErr> {
+    if !SchemaManager::new(db).has_table("seaql_migrations").await? {
+        return Ok(Migrator::migrations().len());
+    }
     Ok(Migrator::get_pending_migrations(db).await?.len())
 }
 

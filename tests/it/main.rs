@@ -11,6 +11,7 @@ macro_rules! on_both {
 
 mod api;
 mod campaigns;
+mod canary;
 mod conformance;
 mod control;
 mod database;

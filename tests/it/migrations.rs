@@ -10,6 +10,7 @@ use crate::lists::queue::{FEW, Queue, Spread};
 
 on_both! {
     every_step_has_its_way_back
+    who_only_looks_what_is_pending_makes_no_table
     the_tables_are_what_the_entities_say
     the_lists_indexes_go_and_come_again_under_a_queue_in_use
 }
@@ -44,6 +45,16 @@ async fn every_step_has_its_way_back(backend: Backend) {
     migration::up(store.write()).await.unwrap();
     assert_eq!(tables(&store, backend).await, up);
     assert_eq!(migration::pending(store.write()).await.unwrap(), 0);
+}
+
+async fn who_only_looks_what_is_pending_makes_no_table(backend: Backend) {
+    let database = backend.database().await;
+    let store = jobs::Store::connect(&database.url).await.unwrap();
+    let all = migration::pending(store.write()).await.unwrap();
+    assert!(store.write().execute_unprepared("SELECT * FROM seaql_migrations").await.is_err(), "nothing is there");
+    migration::up(store.write()).await.unwrap();
+    migration::back(store.write(), Some(all as u32 - 1)).await.unwrap();
+    assert_eq!(migration::pending(store.write()).await.unwrap(), all - 1);
 }
 
 async fn the_tables_are_what_the_entities_say(backend: Backend) {

@@ -10,11 +10,13 @@ use uuid::Uuid;
 
 use super::connection::{Ask, Connection};
 use super::ringing::Bell;
-use super::script::{GONE, PUSH, RETIRE, SWEEP};
+use super::script::{PUSH, RETIRE, SWEEP};
 use super::{LaneError, LaneTiming, RedisSettings};
 
 /// How many finished tasks are swept in one step, short enough to keep nobody waiting.
 const SWEPT_AT_ONCE: usize = 500;
+/// How many workers that are no more are looked after in one sweep of a lane.
+const RETIRED_AT_ONCE: usize = 100;
 
 /// Redis as the lanes use it. All calls may be repeated, and have `call` to succeed.
 pub(super) struct Remote {
@@ -84,9 +86,15 @@ impl Remote {
         format!("{}:echo:{}", self.prefix, self.process.simple())
     }
 
-    /// The lane's workers by name, ours to keep: apalis leaves a hash per worker behind and no way to find it.
-    fn names(&self, lane: Priority) -> String {
-        format!("{}:{lane}:names", self.prefix)
+    /// When each of the lane's workers was last heard of, by name, in the database's time. A book of our own: apalis keeps one
+    /// by each machine's wall clock, where a worker that was killed under a clock that is ahead lives on.
+    fn seen(&self, lane: Priority) -> String {
+        format!("{}:{lane}:seen", self.prefix)
+    }
+
+    /// The name of a worker. Unique per life: under a name used before, a worker is refused, and its orphans are not found.
+    pub(super) fn name(process: Uuid, lane: Priority, life: u64) -> String {
+        format!("{}.{lane}.{life}", process.simple())
     }
 
     /// Puts tasks, in their wire form, at the end of a lane and rings its bell. Answers their ids.
@@ -112,24 +120,29 @@ impl Remote {
         Ok(active + scheduled)
     }
 
-    /// Looks at all lanes, and calls out on our own channel.
-    pub(super) async fn look(&self) -> Result<Look, LaneError> {
+    /// Looks at all lanes, calls out on our own channel, and says that this process's workers live, each in the life given.
+    pub(super) async fn look(&self, lives: Option<[u64; 3]>) -> Result<Look, LaneError> {
+        let now = self.clock.now().timestamp();
         let memory = format!("{}:memory", self.prefix);
         let mut ask = redis::pipe();
         ask.atomic().cmd("SET").arg(&memory).arg(self.clock.id().to_string()).arg("NX").ignore();
         ask.get(&memory).cmd("INFO").arg("server");
         ask.publish(self.echo_channel(), "").ignore();
+        for (lane, life) in Priority::ALL.into_iter().zip(lives.into_iter().flatten()) {
+            // Only who is on the book: whoever was taken off it is dying, and its next life enlists itself.
+            ask.cmd("ZADD").arg(self.seen(lane)).arg("XX").arg(now).arg(Self::name(self.process, lane, life)).ignore();
+        }
         for queue in &self.queues {
             ask.lindex(queue.active_jobs_list(), 0);
         }
-        ask.zrevrange_withscores(self.queues[0].workers_set(), 0, -1);
-        type Answer = (String, String, Option<String>, Option<String>, Option<String>, Vec<(String, f64)>);
+        ask.zrange_withscores(self.seen(Priority::High), 0, -1);
+        type Answer = (String, String, Option<String>, Option<String>, Option<String>, Vec<(String, i64)>);
         let (mark, info, high, normal, low, workers): Answer = self.connection.call(Ask::Several(&ask)).await?;
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default();
         Ok(Look {
             memory: format!("{run} {mark}"),
             heads: [high, normal, low],
-            processes: processes(&workers, self.timing.orphaned()),
+            processes: processes(&workers, now, self.timing.orphaned()),
         })
     }
 
@@ -149,14 +162,15 @@ impl Remote {
         self.connection.call(Ask::One(&ask)).await
     }
 
-    /// Notes a worker's name before it begins, so that its traces can be swept whatever becomes of it.
+    /// Notes a worker before it begins, so that its traces can be swept whatever becomes of it.
     pub(super) async fn enlist(&self, lane: Priority, name: &str) -> Result<(), LaneError> {
         let mut ask = redis::cmd("ZADD");
-        ask.arg(self.names(lane)).arg(self.clock.now().timestamp()).arg(name);
+        ask.arg(self.seen(lane)).arg(self.clock.now().timestamp()).arg(name);
         self.connection.call(Ask::One(&ask)).await
     }
 
-    /// Takes a worker that ended off the books and gives back what it held.
+    /// Takes a worker that ended off apalis' books and gives back what it held. It stays on ours until [`Remote::forget`] or the
+    /// sweep: what it had asked of a Redis that stood still may be done yet, and take tasks in its name.
     pub(super) async fn retire(&self, lane: Priority, name: &str) -> Result<u64, LaneError> {
         let queue = self.queue(lane);
         let mut retire = RETIRE.prepare_invoke();
@@ -167,24 +181,31 @@ impl Remote {
             .key(queue.job_data_hash())
             .key(queue.job_meta_hash())
             .key(format!("{}:metadata:{name}", queue.workers_set()))
-            .key(self.names(lane))
             .arg(name)
             .arg(self.bell_channel())
             .arg(lane.lane());
         self.connection.call(Ask::Script(&retire)).await
     }
 
-    /// Forgets finished tasks and workers long dead. Answers how many tasks went.
+    /// Takes a worker off our book, of which nothing can come any more.
+    pub(super) async fn forget(&self, lane: Priority, name: &str) -> Result<(), LaneError> {
+        let mut ask = redis::cmd("ZREM");
+        ask.arg(self.seen(lane)).arg(name);
+        self.connection.call(Ask::One(&ask)).await
+    }
+
+    /// Forgets finished tasks and workers that were long not heard of. Answers how many tasks went.
     pub(super) async fn sweep(&self) -> Result<u64, LaneError> {
         let mut swept = 0;
         for lane in Priority::ALL {
             swept += self.sweep_tasks(lane).await?;
             let before = self.clock.now().timestamp() - (self.timing.orphaned() * 2).as_secs() as i64;
-            let mut ask = GONE.prepare_invoke();
-            ask.key(self.names(lane)).key(self.queue(lane).workers_set()).arg(before);
-            let gone: Vec<String> = self.connection.call(Ask::Script(&ask)).await?;
+            let mut ask = redis::cmd("ZRANGEBYSCORE");
+            ask.arg(self.seen(lane)).arg("-inf").arg(before).arg("LIMIT").arg(0).arg(RETIRED_AT_ONCE);
+            let gone: Vec<String> = self.connection.call(Ask::One(&ask)).await?;
             for name in gone {
                 self.retire(lane, &name).await?;
+                self.forget(lane, &name).await?;
             }
         }
         Ok(swept)
@@ -206,11 +227,9 @@ impl Remote {
     }
 }
 
-/// How many processes have a worker that was heard of within `orphaned` of the latest one. Measured among themselves,
-/// since they write their own wall clocks.
-fn processes(workers: &[(String, f64)], orphaned: Duration) -> u64 {
-    let latest = workers.iter().map(|(_, heard)| *heard).fold(f64::MIN, f64::max);
-    let alive = workers.iter().filter(|(_, heard)| latest - heard < orphaned.as_secs_f64());
+/// How many processes have a worker that was heard of within `orphaned`, by the second.
+fn processes(workers: &[(String, i64)], now: i64, orphaned: Duration) -> u64 {
+    let alive = workers.iter().filter(|(_, heard)| now - heard < orphaned.as_secs() as i64);
     alive.filter_map(|(name, _)| name.split('.').next()).collect::<HashSet<_>>().len() as u64
 }
 
@@ -220,16 +239,16 @@ mod tests {
 
     #[test]
     fn processes_are_counted_once_and_only_while_they_are_heard_of() {
-        let worker = |name: &str, heard: f64| (name.to_owned(), heard);
+        let worker = |name: &str, heard: i64| (name.to_owned(), heard);
         let cases = [
             (vec![], 0),
-            (vec![worker("a.high.1", 100.0)], 1),
-            (vec![worker("a.high.1", 100.0), worker("a.high.2", 101.0)], 1),
-            (vec![worker("a.high.1", 100.0), worker("b.high.1", 114.0)], 2),
-            (vec![worker("a.high.1", 100.0), worker("b.high.1", 115.0)], 1),
+            (vec![worker("a.high.1", 100)], 1),
+            (vec![worker("a.high.1", 100), worker("a.high.2", 101)], 1),
+            (vec![worker("a.high.1", 86), worker("b.high.1", 100)], 2),
+            (vec![worker("a.high.1", 85), worker("b.high.1", 100)], 1),
         ];
         for (workers, count) in cases {
-            assert_eq!(processes(&workers, Duration::from_secs(15)), count, "{workers:?}");
+            assert_eq!(processes(&workers, 100, Duration::from_secs(15)), count, "{workers:?}");
         }
     }
 }

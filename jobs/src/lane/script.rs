@@ -28,7 +28,7 @@ return new",
 /// Takes a dead worker off the books and gives back what it held; what can't be read is dropped, or it would kill one
 /// worker after the other.
 ///
-/// KEYS active, in flight, workers, data, meta prefix, the worker's hash, names. ARGV its name, the bell's channel, the lane.
+/// KEYS active, in flight, workers, data, meta prefix, the worker's hash. ARGV its name, the bell's channel, the lane.
 /// Answers how many tasks were given back.
 pub(super) static RETIRE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -49,7 +49,6 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[2])) do
 end
 redis.call('UNLINK', KEYS[2], KEYS[6])
 redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('ZREM', KEYS[7], ARGV[1])
 if back > 0 then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
 return back",
     )
@@ -71,19 +70,5 @@ for _, set in ipairs({KEYS[3], KEYS[4]}) do
   end
 end
 return swept",
-    )
-});
-
-/// The names of workers that apalis lists no more, though they were begun before a given time.
-///
-/// KEYS names, workers. ARGV the time in seconds. Answers up to 100 names.
-pub(super) static GONE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        r"
-local gone = {}
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])) do
-  if #gone < 100 and not redis.call('ZSCORE', KEYS[2], name) then gone[#gone + 1] = name end
-end
-return gone",
     )
 });

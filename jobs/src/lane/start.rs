@@ -54,9 +54,9 @@ impl Lanes {
             let watched = Priority::ALL.map(|lane| {
                 let desk = Desk::new(lane, handler.clone(), seats, timing.patience, inner.bodies.clone());
                 let post = inner.post(Source::Redis(remote.clone()), desk.clone());
-                let rebuild = post.rebuild.clone();
+                let (rebuild, life) = (post.rebuild.clone(), post.life.clone());
                 inner.crew.spawn(post.keep());
-                Watched { desk, rebuild }
+                Watched { desk, rebuild, life }
             });
             inner.crew.spawn(hear::listen(inner.clone(), remote.clone()));
             inner.attend(remote, Some(watched));
@@ -133,6 +133,7 @@ impl Inner {
             stop: self.stop.clone(),
             abandon: self.abandon.clone(),
             rebuild: Arc::default(),
+            life: Arc::default(),
         }
     }
 

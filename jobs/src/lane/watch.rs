@@ -1,6 +1,7 @@
 //! Watches over Redis: whether it is away, whether it lost its memory, whether a lane stands still, and whether it is back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use entity::Priority;
@@ -16,6 +17,7 @@ use super::{Inner, LaneError};
 pub(super) struct Watched {
     pub(super) desk: Desk,
     pub(super) rebuild: Arc<Notify>,
+    pub(super) life: Arc<AtomicU64>,
 }
 
 /// Looks at Redis every `look`, until the lanes stop.
@@ -61,7 +63,8 @@ impl Watch {
     }
 
     async fn round(&mut self) {
-        let look = match self.remote.look().await {
+        let lives = self.watched.as_ref().map(|watched| watched.each_ref().map(|one| one.life.load(Ordering::Relaxed)));
+        let look = match self.remote.look(lives).await {
             Ok(look) => look,
             Err(error) => return self.lanes.away(&error),
         };
@@ -90,7 +93,7 @@ impl Watch {
     fn stalls(&mut self, look: &Look) {
         let (Some(watched), now) = (&self.watched, Instant::now()) else { return };
         for lane in Priority::ALL {
-            let Watched { desk, rebuild } = &watched[lane.lane()];
+            let Watched { desk, rebuild, .. } = &watched[lane.lane()];
             let head = look.heads[lane.lane()].as_deref().filter(|_| desk.has_room());
             if self.standing[lane.lane()].stands(head, now) >= self.lanes.timing.stall {
                 rebuild.notify_one();

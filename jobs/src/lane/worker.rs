@@ -4,7 +4,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use apalis::prelude::{BoxDynError, Data, WorkerBuilder, WorkerBuilderExt};
@@ -126,15 +126,16 @@ impl Source {
         })
     }
 
-    /// Cleans up after a worker that ended. What can't be done now, because Redis is away, the sweep does.
-    async fn retire(&self, lane: Priority, name: &str) {
-        match self {
-            Source::InProcess(_) => {}
-            Source::Redis(remote) => {
-                if let Err(error) = remote.retire(lane, name).await {
-                    tracing::debug!(%lane, %error, "a dead worker stays on Redis' books until the sweep");
-                }
-            }
+    /// Cleans up after a worker that ended; `whole` is one that had nothing open. What can't be done now, because Redis is
+    /// away, the sweep does.
+    async fn retire(&self, lane: Priority, name: &str, whole: bool) {
+        let Source::Redis(remote) = self else { return };
+        let retired = async {
+            remote.retire(lane, name).await?;
+            if whole { remote.forget(lane, name).await } else { Ok(()) }
+        };
+        if let Err(error) = retired.await {
+            tracing::debug!(%lane, %error, "a dead worker stays on Redis' books until the sweep");
         }
     }
 }
@@ -153,6 +154,8 @@ pub(super) struct Post {
     pub(super) abandon: CancellationToken,
     /// The worker lives but does nothing: build it anew.
     pub(super) rebuild: Arc<Notify>,
+    /// In which life the worker is, counted from 1.
+    pub(super) life: Arc<AtomicU64>,
 }
 
 /// How a worker's life ended.
@@ -166,12 +169,12 @@ impl Post {
     pub(super) async fn keep(self) {
         let mut deaths = 0u32;
         for life in 1u64.. {
-            // Unique per life: under a name used before, a worker is refused, and its orphans are not found.
-            let name = format!("{}.{}.{life}", self.process.simple(), self.desk.lane);
+            let name = Remote::name(self.process, self.desk.lane, life);
+            self.life.store(life, Ordering::Relaxed);
             let born = Instant::now();
             let end = self.live(&name).await;
             tokio::select! {
-                () = self.source.retire(self.desk.lane, &name) => {}
+                () = self.source.retire(self.desk.lane, &name, matches!(end, End::Stopped)) => {}
                 () = self.abandon.cancelled() => return,
             }
             let why = match end {

@@ -48,6 +48,8 @@ pub enum Cause {
     CampaignCancelled,
     /// Its `deliverBy` is over.
     DeadlineOver,
+    /// It would be refused now for what is being mended: nothing is spent, and it is looked at again then.
+    Snooze { until: DateTime<Utc>, why: &'static str },
     /// A worker reports how its hand-over ended.
     Settle(Settlement),
     /// The worker that held it fell silent.

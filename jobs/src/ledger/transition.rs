@@ -38,6 +38,15 @@ pub fn step(row: &mut Row, cause: &Cause, facts: &Facts) -> Result<Effect, Refus
         Cause::WrongMode { why } => end_waiting(row, Status::Cancelled, why, now),
         Cause::CampaignCancelled => end_waiting(row, Status::Cancelled, CAMPAIGN_CANCELLED, now),
         Cause::DeadlineOver => end_waiting(row, Status::Expired, "its deliverBy is over", now),
+        Cause::Snooze { until, why } => match row.status {
+            Status::Queued => {
+                row.status = if *until > now { Status::Scheduled } else { Status::Queued };
+                row.due_at = Some(*until);
+                row.last_error = Some((*why).to_owned());
+                Ok(Effect::Moved)
+            }
+            other => Err(Refusal::NotWaiting(Name(other))),
+        },
         Cause::Settle(settlement) => settle(row, settlement, facts),
         Cause::LeaseOver => match row.status {
             Status::Sending => {
@@ -336,6 +345,7 @@ pub fn attempt(
         | Cause::WrongMode { .. }
         | Cause::CampaignCancelled
         | Cause::DeadlineOver
+        | Cause::Snooze { .. }
         | Cause::Resend
         | Cause::Absent { .. }
         | Cause::Look { .. }

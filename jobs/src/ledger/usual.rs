@@ -30,7 +30,8 @@ pub struct Wanted<'a> {
     pub tables: &'a str,
 }
 
-/// Claims those that are due and that no hold, breaker, suppression, deadline, cancelled campaign or copy asks a closer look of.
+/// Claims those that are due and that no hold, breaker, suppression, lift under way, deadline, cancelled campaign or copy asks a
+/// closer look of.
 ///
 /// # Errors
 /// The database's own.
@@ -52,6 +53,8 @@ pub async fn claim(
              WHERE s.target IN (q.recipient_key, substring(q.recipient_key from '[^@]*$'), q.recipient_mark) \
              AND s.lifted_at IS NULL \
              AND (s.expires_at IS NULL OR s.expires_at > $1) AND (NOT s.sandbox OR $2)) \
+           AND NOT EXISTS (SELECT 1 FROM email_provider_orders o WHERE o.target = q.recipient_key AND o.lift \
+             AND o.done_at IS NULL) \
            AND (q.recipient_mark IS NOT NULL OR NOT EXISTS (SELECT 1 FROM recipient_erasures)) \
            ORDER BY q.id FOR UPDATE OF q SKIP LOCKED), \
          moved AS (UPDATE email_queue AS q SET status = $6, fence = q.fence + 1, lease_until = $3, \

@@ -1,7 +1,7 @@
 //! Claim and gate: one transaction, and the last word of the database before the POST. What the gate turns away ends here or
 //! goes on waiting; what it lets pass is SENDING, with a fence and a lease.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -20,6 +20,8 @@ use crate::ledger::{self, Cause, Facts, Row, Shard, transition, usual};
 use crate::rows::Rows;
 use crate::store::{Dialect, execute, rows};
 use crate::suppress::List;
+use crate::sync::outbox;
+use crate::timing::delta;
 
 /// An email that is this worker's until its lease ends.
 #[derive(Clone, Debug)]
@@ -73,6 +75,28 @@ struct Candidate {
     copies: Vec<(String, bool, Mailbox)>,
     sandbox: bool,
     campaign_cancelled: bool,
+}
+
+/// Why an email waits though nothing of ours stands against it.
+const LIFTING: &str = "its address was lifted here, and Mailgun's own list is still to let go of it";
+
+/// What the gate asks about all candidates, asked once.
+struct Desk<'a> {
+    holds: Holds,
+    list: List,
+    /// Addresses that Mailgun's lists are about to let go of, by sending domain.
+    lifting: HashMap<String, BTreeMap<String, DateTime<Utc>>>,
+    facts: &'a Facts,
+    until: DateTime<Utc>,
+}
+
+impl Desk<'_> {
+    /// When Mailgun is told next to let go of whom this email goes to; `None` where it has nothing to let go of.
+    fn let_go(&self, candidate: &Candidate) -> Option<DateTime<Utc>> {
+        let lifting = self.lifting.get(&candidate.claimed.sending_domain)?;
+        let keys = candidate.copies.iter().map(|copy| &copy.0).chain([&candidate.claimed.recipient_key]);
+        keys.filter_map(|key| lifting.get(key)).max().copied()
+    }
 }
 
 /// Claims those of `ids` that are due, free to go and not held by another worker.
@@ -138,14 +162,16 @@ async fn look_closer(
     }
     let holds = if any_hold { Holds::load(tx, facts.now).await? } else { Holds::default() };
     let asked = if stands(Guard::Gate) { keys_of(&candidates) } else { Vec::new() };
+    let lifting = outbox::lifting(tx, ctx, &asked).await?;
     let list = List::ask(tx, ctx, facts.now, ctx.settings.sandbox, asked).await?;
+    let desk = Desk { holds, list, lifting, facts, until };
     let before: HashMap<Uuid, Row> = candidates.iter().map(|c| (c.claimed.row.id, c.claimed.row.clone())).collect();
     let mut after = before.clone();
     let mut passed = Vec::with_capacity(candidates.len());
     let mut held = Vec::new();
-    for mut candidate in in_probing_order(candidates, &holds) {
+    for mut candidate in in_probing_order(candidates, &desk.holds) {
         let id = candidate.claimed.row.id;
-        let cause = match gate(tx, ctx, &mut candidate, &holds, &list, facts, until).await? {
+        let cause = match gate(tx, ctx, &mut candidate, &desk).await? {
             Some(cause) => cause,
             None => {
                 held.push(id);
@@ -273,11 +299,9 @@ async fn gate(
     tx: &DatabaseTransaction,
     ctx: &Context,
     candidate: &mut Candidate,
-    holds: &Holds,
-    list: &List,
-    facts: &Facts,
-    until: DateTime<Utc>,
+    desk: &Desk<'_>,
 ) -> Result<Option<Cause>> {
+    let Desk { holds, list, facts, .. } = desk;
     let row = &candidate.claimed.row;
     if candidate.sandbox != ctx.settings.sandbox {
         let why = if candidate.sandbox {
@@ -296,6 +320,10 @@ async fn gate(
     if row.deliver_by.is_some_and(|end| end <= facts.now) {
         return Ok(Some(Cause::DeadlineOver));
     }
+    if let Some(again) = desk.let_go(candidate) {
+        let until = again.max(facts.now + delta(ctx.timing.watch));
+        return Ok(Some(Cause::Snooze { until, why: LIFTING }));
+    }
     let scope = ctx.scopes.get(tx, &ctx.store, row.scope).await?;
     match holds.over(row.lane, &scope, &ctx.settings.transport(), facts.now) {
         Leave::Open => {}
@@ -308,7 +336,7 @@ async fn gate(
         }
     }
     let omitted = leave_out(candidate, list)?;
-    Ok(Some(Cause::Claim { until, omitted }))
+    Ok(Some(Cause::Claim { until: desk.until, omitted }))
 }
 
 /// Takes suppressed copies out of the mail. Answers their keys as JSON.

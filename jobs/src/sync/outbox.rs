@@ -147,6 +147,33 @@ pub(super) async fn leaving(
     Ok(found.iter().map(|row| row.try_get("", "target")).collect::<Result<_, _>>()?)
 }
 
+/// Of these addresses, by sending domain, those that Mailgun's lists are still to be told to let go of, and when that is tried
+/// next: until then Mailgun keeps what is sent to them back, and says so as if they had bounced. A lift that failed often is
+/// none of them: Mailgun may then say what it likes.
+pub(crate) async fn lifting(
+    tx: &DatabaseTransaction,
+    ctx: &Context,
+    targets: &[&str],
+) -> Result<HashMap<String, BTreeMap<String, DateTime<Utc>>>> {
+    let mut lifting: HashMap<String, BTreeMap<String, DateTime<Utc>>> = HashMap::new();
+    if ctx.settings.suppression_sync != Direction::Both || targets.is_empty() {
+        return Ok(lifting);
+    }
+    let text = "SELECT o.domain, o.target, max(o.due_at) AS due_at FROM {rows} AS v \
+                JOIN email_provider_orders o ON o.target = v.target \
+                WHERE o.lift AND o.done_at IS NULL AND o.tries < $1 AND o.sandbox = $2 GROUP BY o.domain, o.target";
+    let values = [Value::from(rule::MANY), Value::from(ctx.settings.sandbox)];
+    let asked = Rows::new().text("target", targets.iter().map(|target| (*target).to_owned()));
+    for row in rows(tx, ctx.store.sql_rows(text, values, asked)).await? {
+        let domain: String = row.try_get("", "domain")?;
+        // A domain that is no longer ours to send from is told nothing more.
+        if ctx.settings.domains.contains(&domain) {
+            lifting.entry(domain).or_default().insert(row.try_get("", "target")?, row.try_get("", "due_at")?);
+        }
+    }
+    Ok(lifting)
+}
+
 /// Whom a lift was about, of which list, and in which mode.
 pub type Lifted = (String, List, bool);
 

@@ -1,6 +1,7 @@
 //! Our list and Mailgun's own are kept alike: what is read from there, what is told there, and over failures, restarts and
 //! several processes.
 
+mod lifting;
 mod pulled;
 mod pushed;
 

@@ -13,8 +13,8 @@ use super::load::DOMAINS;
 use super::world::World;
 use crate::lock;
 
-/// Recipients in one call: few, so that a launch meets recipients who join it.
-const CALL: usize = 60;
+/// Recipients in one call: few, so that a launch meets recipients who join it, and that batches are many.
+const CALL: usize = 25;
 
 /// A campaign of the load.
 #[derive(Clone, Debug)]
@@ -36,13 +36,13 @@ pub struct Planned {
 pub struct Campaigns(Arc<Mutex<Vec<Planned>>>);
 
 impl Campaigns {
-    /// Three of them for `emails` recipients together: one by one, in batches, and one that is cancelled.
+    /// Four of them for `emails` recipients together: one by one, two in batches, and one that is cancelled.
     pub fn draw(seed: u64, emails: usize) -> Self {
         let mut dice = Dice::of(seed, "campaigns");
         let one = |(n, share): (usize, usize)| {
             let name = format!("campaign-{seed}-{n}");
-            let batch = n == 1 || (n == 2 && dice.percent(50));
-            let priority = if n == 2 { "LOW" } else { dice.weighted(&[(1, "HIGH"), (3, "NORMAL"), (1, "LOW")]) };
+            let (stopped, batch) = (n == 3, n == 1 || n == 2 || (n == 3 && dice.percent(50)));
+            let priority = if stopped { "LOW" } else { dice.weighted(&[(1, "HIGH"), (3, "NORMAL"), (1, "LOW")]) };
             let content = json!({ "subject": format!("{name} for {{{{ reader }}}}"), "text": "Hello {{ reader }}." });
             let mut input = json!({
                 "name": name,
@@ -56,9 +56,9 @@ impl Campaigns {
             }
             // Some of them are mailed by single emails as well, and are suppressed for those.
             let recipients = (0..share).map(|i| format!("reader{}@example.org", i * (n + 1))).collect();
-            Planned { name, input, recipients, stopped: n == 2, id: None }
+            Planned { name, input, recipients, stopped, id: None }
         };
-        let shares = [emails * 3 / 10, emails * 4 / 10, emails * 3 / 10];
+        let shares = [emails / 4, emails / 4, emails / 4, emails / 4];
         Self(Arc::new(Mutex::new(shares.into_iter().enumerate().map(one).collect())))
     }
 
@@ -81,7 +81,7 @@ impl Campaigns {
         let planned = self.all()[i].clone();
         let id = create(world, &planned.input).await;
         lock(&self.0)[i].id = id.strip_prefix("campaign:").and_then(|id| id.parse().ok());
-        let (before, after) = planned.recipients.split_at(planned.recipients.len() / 2);
+        let (before, after) = planned.recipients.split_at(planned.recipients.len() / 5);
         add(world, &id, before).await;
         launch(world, &id).await;
         if planned.stopped {
@@ -90,9 +90,11 @@ impl Campaigns {
             return;
         }
         tokio::time::sleep(dice.millis(0, 200)).await;
-        pause(world, &id, dice.millis(300, 1_500)).await;
-        add(world, &id, after).await;
-        tokio::time::sleep(dice.millis(100, 1_000)).await;
+        for some in after.chunks(after.len().div_ceil(2)) {
+            pause(world, &id, dice.millis(300, 1_500)).await;
+            add(world, &id, some).await;
+            tokio::time::sleep(dice.millis(100, 1_000)).await;
+        }
         pause(world, &id, dice.millis(300, 1_500)).await;
     }
 }

@@ -43,6 +43,8 @@ pub struct Book {
     pub posts: Vec<Posted>,
     pub log: Vec<Logged>,
     seen: HashMap<Uuid, u32>,
+    /// Calls for many so far.
+    batches: usize,
 }
 
 /// A running one.
@@ -53,6 +55,9 @@ pub struct Model {
     calm: Arc<AtomicBool>,
     slow: Arc<AtomicBool>,
 }
+
+/// What is to be seen of calls for many in each seed.
+pub const BATCHES: [&str; 2] = ["a batch answered 200", "a batch not answered 200"];
 
 /// What it does with a hand-over, how often of a thousand.
 const WHIMS: [(usize, &str); 12] = [
@@ -70,6 +75,21 @@ const WHIMS: [(usize, &str); 12] = [
     (8, "accepted, answered 200 late"),
 ];
 
+/// The same of a call for many, of which there are few in a seed: every other one of them is answered so.
+const WHIMS_OF_BATCHES: [(usize, &str); 11] = [
+    (2, "refused with 400"),
+    (15, "accepted, answered 500"),
+    (8, "answered 500"),
+    (15, "accepted, never answered"),
+    (8, "never answered"),
+    (15, "accepted, cut the connection"),
+    (8, "cut the connection"),
+    (15, "accepted, cut amid the answer"),
+    (5, "answered 429"),
+    (4, "answered 503 with Retry-After"),
+    (10, "accepted, answered 200 late"),
+];
+
 impl Model {
     /// Starts one. `post` is how long a hand-over may take.
     pub fn start(seed: u64, post: Duration, coverage: &Coverage) -> Self {
@@ -84,10 +104,16 @@ impl Model {
             let nth = book.seen.entry(email).or_default();
             *nth += 1;
             let mut dice = Dice::of(seed, ("post", seen.field("subject"), *nth));
-            let what = if quiet.load(Ordering::Relaxed) { WHIMS[0].1 } else { dice.weighted(&WHIMS) };
+            book.batches += usize::from(batch);
+            let what = match batch {
+                _ if quiet.load(Ordering::Relaxed) => WHIMS[0].1,
+                true if book.batches % 2 == 1 => dice.weighted(&WHIMS_OF_BATCHES),
+                true => WHIMS[0].1,
+                false => dice.weighted(&WHIMS),
+            };
             covered.count(what);
             if batch {
-                covered.count(if what == WHIMS[0].1 { "a batch answered 200" } else { "a batch not answered 200" });
+                covered.count(BATCHES[usize::from(what != WHIMS[0].1)]);
             }
             let accepted = what.starts_with("accepted") || what == WHIMS[0].1;
             let (at, from) = (Clock::system().now(), sender(seen));

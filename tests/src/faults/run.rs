@@ -16,6 +16,7 @@ use super::check::{self, Violation};
 use super::follow::Follower;
 use super::hooks::Hooks;
 use super::load::{Load, RENAMED};
+use super::mailgun::BATCHES;
 use super::people::People;
 use super::story::story;
 use super::truth::Truth;
@@ -94,8 +95,9 @@ pub async fn run(options: &Options) -> Verdict {
         violations.push(Violation::new(format!("the numbers do not add up: {words}")));
     }
     violations.extend(redis::garbage(&world.redis, PREFIX).await.into_iter().map(Violation::new));
-    for kind in trouble::kinds().filter(|kind| options.trouble && !world.coverage.table().contains_key(kind)) {
-        violations.push(Violation::new(format!("nothing is shown: the fault {kind:?} never happened")));
+    let kinds = trouble::kinds().chain(BATCHES);
+    for kind in kinds.filter(|kind| options.trouble && !world.coverage.table().contains_key(kind)) {
+        violations.push(Violation::new(format!("nothing is shown: {kind:?} never happened")));
     }
     for outcome in truth.attempts.values().flatten().map(|attempt| attempt.outcome) {
         world.coverage.count(outcome_name(outcome));

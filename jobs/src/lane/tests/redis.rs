@@ -113,7 +113,7 @@ async fn what_is_done_is_swept_and_leaves_a_handful_of_keys() {
     let process = lanes.0.process.simple();
     let mut expected = vec!["core:apalis:queues:list".to_owned(), "test:memory".to_owned()];
     for lane in Priority::ALL {
-        expected.push(format!("test:{lane}:names"));
+        expected.push(format!("test:{lane}:seen"));
         expected.push(format!("test:{lane}:workers"));
         expected.push(format!("test:{lane}:workers:metadata:{process}.{lane}.1"));
     }
@@ -230,41 +230,91 @@ async fn what_a_killed_process_held_is_taken_by_another_and_its_traces_are_swept
     let (clock, offered, server) = (Clock::system(), Offered::default(), Server::up().await);
     let lanes = fast(&server, &clock, offered.handler()).await;
     let remote = lanes.0.remote.clone().unwrap();
-    // As a process leaves them that was killed 100 s ago with a task in its hands.
     let email = ids(&clock, 1);
-    let id = {
-        let other = "test:low:elsewhere";
-        let wire = serde_json::Value::from(one_each(&email)[0].wire()).to_string();
-        server.ask::<()>(&["HSET", "test:low:data", other, &wire]).await;
-        server
-            .ask::<()>(&[
-                "HSET",
-                &format!("test:low:meta:{other}"),
-                "attempts",
-                "0",
-                "max_attempts",
-                "1",
-                "status",
-                "Pending",
-            ])
-            .await;
-        other
-    };
-    let long_ago = (clock.now().timestamp() - 100).to_string();
-    server.ask::<()>(&["SADD", "test:low:inflight:dead.low.1", id]).await;
-    server.ask::<()>(&["ZADD", "test:low:workers", &long_ago, "dead.low.1"]).await;
-    server.ask::<()>(&["ZADD", "test:low:names", &long_ago, "dead.low.1"]).await;
-    server.ask::<()>(&["HSET", "test:low:workers:metadata:dead.low.1", "service", "x"]).await;
+    let long_ago = clock.now().timestamp() - 100;
+    held_by_the_dead(&server, &email, long_ago, long_ago).await;
     offered.all(&email).await;
     until_async("apalis struck it off", async || {
         server.ask::<Option<f64>>(&["ZSCORE", "test:low:workers", "dead.low.1"]).await.is_none()
     })
     .await;
     remote.sweep().await.unwrap();
-    let left: Vec<String> = server.keys().await.into_iter().filter(|key| key.contains("dead.low.1")).collect();
-    assert_eq!(left, Vec::<String>::new());
-    assert_eq!(server.ask::<Option<f64>>(&["ZSCORE", "test:low:names", "dead.low.1"]).await, None);
+    assert_eq!(of_the_dead(&server).await, Vec::<String>::new());
     lanes.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_a_process_held_that_was_killed_under_a_clock_that_is_ahead_is_given_back_as_soon() {
+    let (clock, offered, server) = (Clock::system(), Offered::default(), Server::up().await);
+    let lanes = fast(&server, &clock, offered.handler()).await;
+    let email = ids(&clock, 1);
+    let now = clock.now().timestamp();
+    // To apalis, which goes by the clock of the machine that it was on, it lives for another hour.
+    held_by_the_dead(&server, &email, now + 3_600, now - 100).await;
+    assert!(offered.in_lane(Priority::Low).is_empty(), "apalis leaves it where it is");
+    lanes.0.remote.clone().unwrap().sweep().await.unwrap();
+    offered.all(&email).await;
+    assert_eq!(of_the_dead(&server).await, Vec::<String>::new());
+    lanes.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_a_redis_that_stood_still_gives_a_worker_after_its_death_is_given_back() {
+    let (clock, offered, server) = (Clock::system(), Offered::default(), Server::up().await);
+    let lanes = fast(&server, &clock, offered.handler()).await;
+    let remote = lanes.0.remote.clone().unwrap();
+    let (email, now) = (ids(&clock, 1), clock.now().timestamp());
+    remote.enlist(Priority::Low, "dead.low.1").await.unwrap();
+    assert_eq!(remote.retire(Priority::Low, "dead.low.1").await.unwrap(), 0, "it died with nothing in its hands");
+    // Its registration and its fetch were under way when it gave up on them.
+    held_by_the_dead(&server, &email, now + 3_600, now - 100).await;
+    remote.sweep().await.unwrap();
+    offered.all(&email).await;
+    assert_eq!(of_the_dead(&server).await, Vec::<String>::new());
+    lanes.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn processes_are_counted_whatever_their_clocks_say() {
+    let (clock, server) = (Clock::system(), Server::up().await);
+    // apalis writes its own times once, at the start.
+    let timing = LaneTiming { heartbeat: Duration::from_secs(60), ..LaneTiming::divided(10) };
+    let first = with(timing, &server, &clock, Offered::default().handler()).await;
+    let second = with(timing, &server, &clock, Offered::default().handler()).await;
+    let ahead = (clock.now().timestamp() + 3_600).to_string();
+    for lane in Priority::ALL {
+        let name = format!("{}.{lane}.1", first.0.process.simple());
+        server.ask::<()>(&["ZADD", &format!("test:{lane}:workers"), "XX", &ahead, &name]).await;
+    }
+    for lanes in [&first, &second] {
+        until("each sees both", || lanes.live_workers().now_or_never() == Some(2)).await;
+    }
+    first.stop(Duration::from_secs(5)).await;
+    second.stop(Duration::from_secs(5)).await;
+}
+
+/// As a process leaves its traces that is no more and had this email in its hands: heard of by apalis, and by us, at these
+/// times.
+async fn held_by_the_dead(server: &Server, email: &[Uuid], by_apalis: i64, by_us: i64) {
+    let (task, meta) = ("elsewhere", "test:low:meta:elsewhere");
+    let wire = serde_json::Value::from(one_each(email)[0].wire()).to_string();
+    server.ask::<()>(&["HSET", "test:low:data", task, &wire]).await;
+    server.ask::<()>(&["HSET", meta, "attempts", "0", "max_attempts", "1", "status", "Pending"]).await;
+    server.ask::<()>(&["SADD", "test:low:inflight:dead.low.1", task]).await;
+    server.ask::<()>(&["HSET", "test:low:workers:metadata:dead.low.1", "service", "x"]).await;
+    server.ask::<()>(&["ZADD", "test:low:seen", &by_us.to_string(), "dead.low.1"]).await;
+    server.ask::<()>(&["ZADD", "test:low:workers", &by_apalis.to_string(), "dead.low.1"]).await;
+}
+
+/// What is left of it.
+async fn of_the_dead(server: &Server) -> Vec<String> {
+    let mut left: Vec<String> = server.keys().await.into_iter().filter(|key| key.contains("dead.low.1")).collect();
+    for book in ["test:low:seen", "test:low:workers"] {
+        if server.ask::<Option<f64>>(&["ZSCORE", book, "dead.low.1"]).await.is_some() {
+            left.push(book.to_owned());
+        }
+    }
+    left
 }
 
 #[tokio::test]
