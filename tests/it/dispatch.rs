@@ -7,6 +7,7 @@ mod refused;
 mod secrets;
 mod told;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -105,6 +106,11 @@ pub async fn dispatches(ctx: &Context) -> Vec<Dispatch> {
 pub async fn entered(ctx: &Context, listener: &Listener, wanted: Wanted) -> (Endpoint, Secret) {
     let draft = Draft { url: listener.url(), description: None, wanted };
     endpoint::create(ctx, draft).await.unwrap().unwrap()
+}
+
+/// Each once, in whatever order.
+pub fn set(ids: &[String]) -> BTreeSet<String> {
+    ids.iter().cloned().collect()
 }
 
 /// How the API names an event.

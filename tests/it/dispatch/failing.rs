@@ -1,7 +1,5 @@
 //! Endpoints that do not take what they are told: tried again, probed, disabled, and told in the end.
 
-use std::collections::BTreeSet;
-
 use entity::event_endpoint::Disabled;
 use jobs::dispatch::dead::{Redrive, redrive};
 use jobs::dispatch::rule::MANY;
@@ -121,7 +119,7 @@ async fn an_endpoint_that_fails_is_probed_and_told_everything_in_the_end(backend
     stage.tell_after(TimeDelta::minutes(6)).await;
     stage.tell_after(TimeDelta::hours(3)).await;
     let taken: BTreeSet<String> = stage.listener.ids()[failed..].iter().cloned().collect();
-    assert_eq!(taken, named(&ids).into_iter().collect(), "each is told and taken");
+    assert_eq!(taken, set(&named(&ids)), "each is told and taken");
     assert_eq!(stage.listener.heard().len() - failed, 300, "once");
     assert!(stage.states().await.iter().all(|state| *state == State::Taken));
 }
@@ -142,7 +140,7 @@ async fn who_is_gone_is_told_nothing_more_until_somebody_says_so(backend: Backen
     assert_eq!((enabled.disabled_at, enabled.disabled_by, enabled.failures), (None, None, 0));
     stage.tell().await;
     let heard: BTreeSet<String> = stage.listener.ids()[1..].iter().cloned().collect();
-    assert_eq!(heard, named(&[first, waited].concat()).into_iter().collect());
+    assert_eq!(heard, set(&named(&[first, waited].concat())));
     // By hand, and passing over what was recorded meanwhile.
     let disabled = endpoint::disable(ctx, id).await.unwrap().unwrap();
     assert_eq!(disabled.disabled_by, Some(Disabled::ByHand));
@@ -173,7 +171,7 @@ async fn who_takes_nothing_for_days_is_disabled_and_misses_nothing(backend: Back
     stage.tell().await;
     stage.tell_after(TimeDelta::hours(12)).await;
     let taken: BTreeSet<String> = stage.listener.ids()[failed..].iter().cloned().collect();
-    assert_eq!(taken, named(&ids).into_iter().collect());
+    assert_eq!(taken, set(&named(&ids)));
 }
 
 async fn an_endpoint_that_is_taken_away_leaves_nothing(backend: Backend) {

@@ -1,6 +1,5 @@
 //! Several processes, killed ones, slow endpoints: each event is told, and nobody is kept waiting by another.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use entity::{Priority, Status};
@@ -89,7 +88,7 @@ async fn a_process_that_dies_amid_telling_is_followed_by_another(backend: Backen
     listener.say(|_, _| Say::Status(200));
     let next = front.another(true).await;
     until_true("its end to be stored", LONG, async || stands(&front, endpoint.id).await.seq == 40).await;
-    assert_eq!(listener.ids().into_iter().collect::<BTreeSet<_>>(), ids.into_iter().collect(), "each is told");
+    assert_eq!(set(&listener.ids()), set(&ids), "each is told");
     let heard = listener.heard();
     assert!(heard.iter().all(|one| one.is_signed_with(&secret)));
     let again: BTreeSet<String> = listener.ids()[20..].iter().cloned().collect();

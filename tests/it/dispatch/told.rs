@@ -1,7 +1,5 @@
 //! What an endpoint is told of, what of, and what becomes of it when its time is over.
 
-use std::collections::BTreeSet;
-
 use entity::delivery_event::Kind;
 use entity::event_replay;
 use jobs::accept::Draft as Letter;
@@ -101,7 +99,7 @@ async fn an_endpoint_hears_of_what_it_wants_alone(backend: Backend) {
     let heard: Vec<_> = listeners.iter().map(Listener::ids).collect();
     let of_tag: BTreeSet<_> = heard[2].iter().cloned().collect();
     assert_eq!((&heard[0], &heard[1]), (&named(&[delivered]), &named(&[other])));
-    assert_eq!(of_tag, named(&[receipt, opened]).into_iter().collect());
+    assert_eq!(of_tag, set(&named(&[receipt, opened])));
     assert_eq!(heard[3], named(&[opened]));
     let all = endpoint::all(ctx).await.unwrap();
     assert!(all.iter().all(|endpoint| endpoint.seq == 5), "what nobody wants is passed: {all:?}");
@@ -138,7 +136,7 @@ async fn a_span_of_time_is_told_again_under_the_same_ids(backend: Backend) {
     assert_eq!((row.told, row.finished_at), (0, None));
     stage.tell().await;
     let again: BTreeSet<String> = stage.listener.ids()[9..].iter().cloned().collect();
-    assert_eq!(again, named(&ids[1]).into_iter().collect());
+    assert_eq!(again, set(&named(&ids[1])));
     let row: event_replay::Model = replay::latest(ctx, id, 1).await.unwrap().remove(0);
     assert_eq!((row.told, row.finished_at.is_some()), (3, true));
     assert_eq!(stage.stands().await.seq, 9, "where it stands is another matter");
@@ -158,7 +156,7 @@ async fn a_span_of_time_is_told_again_under_the_same_ids(backend: Backend) {
     stage.tell_after(TimeDelta::minutes(10)).await;
     let heard: BTreeSet<String> = stage.listener.ids()[12..].iter().cloned().collect();
     let all = ids.into_iter().flatten().chain(new).collect::<Vec<_>>();
-    assert_eq!(heard, named(&all).into_iter().collect());
+    assert_eq!(heard, set(&named(&all)));
     assert!(stage.states().await.iter().all(|state| *state == State::Taken));
 }
 
