@@ -110,9 +110,12 @@ impl EventEndpoint {
     }
 
     /// Until when it is offered nothing new, since it fails or asked for it.
-    async fn held_until(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>, Fault> {
-        let now = ctx.app()?.ctx.clock.now();
-        Ok(self.row.held_until.filter(|until| *until > now))
+    async fn held_until(&self, ctx: &Context<'_>) -> Option<Result<DateTime<Utc>, Fault>> {
+        let until = self.row.held_until?;
+        match ctx.app() {
+            Ok(app) => (until > app.ctx.clock.now()).then_some(Ok(until)),
+            Err(fault) => Some(Err(fault)),
+        }
     }
 
     /// How many events it has taken, ever.
