@@ -224,6 +224,11 @@ pub struct Config {
     #[arg(long, env = "ALERT_COMPLAINT_RATE", default_value = "0.1%/1000", value_parser = values::limit)]
     pub alert_complaint_rate: Limit,
 
+    /// Networks that are not public in which endpoints may lie that are told of events, separated by commas
+    /// (`10.0.0.0/8,127.0.0.1`). Without it, only public addresses are told, and only over https.
+    #[arg(long, env = "OUTBOUND_PRIVATE_NETWORKS")]
+    pub outbound_private_networks: Option<String>,
+
     /// How log lines are written: `text` for people, `json` for machines. RUST_LOG says which.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

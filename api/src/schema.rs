@@ -11,6 +11,7 @@ mod campaign;
 mod count;
 mod delivery_event;
 mod email;
+mod endpoint;
 mod erase;
 mod failure;
 pub mod fault;
@@ -63,6 +64,7 @@ pub struct Query(
     retention::RetentionQueries,
     audit::AuditQueries,
     alert::AlertQueries,
+    endpoint::EndpointQueries,
 );
 
 /// What may be done. Each answers with what it did and, in `userErrors`, with what the caller can mend.
@@ -81,6 +83,8 @@ pub struct Mutation(
     template::TemplateMutations,
     erase::EraseMutations,
     audit::RevealMutations,
+    endpoint::EndpointMutations,
+    endpoint::DispatchMutations,
 );
 
 /// What may be followed.

@@ -4,7 +4,8 @@
 //! stand where), `rate` (how many go each minute), `failure` (which failed), `scope` (campaign × sending domain), `hold`, `breaker` and `lane` (why and where
 //! emails wait), `idempotency_key`, `bulk_operation`, `cron_run`, `api_key`, `suppression` (from
 //! `suppression_fact`, counted in `suppression_tally`, kept like Mailgun's own lists by `provider_list` and `provider_order`), `lead`, `delivery_event` (around it `event_clock`, `event_key`,
-//! `event_seal`, `webhook_token`, `quarantined_event`), `unsubscribe_key`, `retention_run`, `erasure` and `mark_key` (who was
+//! `event_seal`, `webhook_token`, `quarantined_event`; told to an `event_endpoint`, signed with its `endpoint_secret`s, as
+//! `event_dispatch` and `event_replay` have it), `unsubscribe_key`, `retention_run`, `erasure` and `mark_key` (who was
 //! erased, and what stands for them), `audit_entry` (who did what), `alert` (what is wrong, told by an `alert_count`), and
 //! what follows from events: `email_facts` and `campaign_metrics`. A `campaign` has a content, perhaps from a `template`, and its
 //! `recipient`s.
@@ -29,9 +30,13 @@ pub mod delivery_event;
 pub mod domain_health;
 pub mod email;
 pub mod email_facts;
+pub mod endpoint_secret;
 pub mod erasure;
 pub mod event_clock;
+pub mod event_dispatch;
+pub mod event_endpoint;
 pub mod event_key;
+pub mod event_replay;
 pub mod event_seal;
 pub mod failure;
 pub mod hold;

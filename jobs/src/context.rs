@@ -8,6 +8,8 @@ use entity::sealed::Keyring;
 use entity::{Clock, Policy, Priority};
 use tokio_util::sync::CancellationToken;
 
+use crate::dispatch::Poster;
+use crate::dispatch::address::Networks;
 use crate::ledger::Facts;
 use crate::retention::Periods;
 use crate::scope::Scopes;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub suppression_sync: Direction,
     /// What is alerted, and who is told.
     pub alerts: crate::alert::Settings,
+    /// `OUTBOUND_PRIVATE_NETWORKS`
+    pub outbound_networks: Networks,
 }
 
 impl Default for Settings {
@@ -65,6 +69,7 @@ impl Default for Settings {
             most_tags: 3,
             suppression_sync: Direction::Both,
             alerts: crate::alert::Settings::default(),
+            outbound_networks: Networks::default(),
         }
     }
 }
@@ -101,6 +106,8 @@ pub struct Context {
     pub unsubscribe: crate::unsubscribe::Key,
     pub marks: crate::erase::Marks,
     pub audit_marks: crate::erase::Marks,
+    /// The client that tells endpoints.
+    pub poster: Poster,
     pub foreign_ids: crate::reconcile::mark::ForeignIds,
     pub batch_ids: crate::reconcile::mark::BatchIds,
     /// What this process knows of alerts by itself.
@@ -139,6 +146,7 @@ impl Context {
             unsubscribe: crate::unsubscribe::Key::default(),
             marks: crate::erase::Marks::default(),
             audit_marks: crate::erase::Marks::of_audit(),
+            poster: Poster::default(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),
             batch_ids: crate::reconcile::mark::BatchIds::default(),
             alerts: crate::alert::Own::default(),

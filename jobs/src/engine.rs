@@ -18,7 +18,7 @@ use crate::record::Recorder;
 use crate::send::Sender;
 use crate::sync::provider::Provider;
 use crate::sync::{self, Direction};
-use crate::{alert, bulk, cron, reconcile, resolve, watch};
+use crate::{alert, bulk, cron, dispatch, reconcile, resolve, watch};
 
 /// A running process.
 pub struct Engine {
@@ -48,7 +48,7 @@ pub struct Health {
 
 impl Engine {
     /// Starts taking in and recording, and, with `workers`, sending, feeding, looking after, asking the log, keeping Mailgun's
-    /// lists and ours alike, bulk work, campaigns and schedules.
+    /// lists and ours alike, bulk work, campaigns, telling endpoints and schedules.
     ///
     /// # Errors
     /// When Redis' settings make no sense. That it is away is no error.
@@ -99,6 +99,9 @@ impl Engine {
             keep_alike(sync::Desk { ctx: ctx.clone(), provider: lists }, &tasks);
         }
         let news = News::start(&ctx, told, recorder.recorded(), &tasks)?;
+        if workers {
+            tasks.spawn(dispatch::run(ctx.clone(), news.clone(), tasks.clone()));
+        }
         // In processes without workers too: that nobody sends is for somebody to say.
         let seen = lanes.clone();
         tasks.spawn(alert::watch(ctx.clone(), move || configured && !seen.redis_available()));

@@ -15,13 +15,14 @@ use crate::store::{execute, rows};
 
 /// Every table whose rows hold a wrapped data key, in its columns `id`, `key_id` and `wrapped_key`. Large ones are indexed by
 /// key and id.
-pub const TABLES: [&str; 6] = [
+pub const TABLES: [&str; 7] = [
     entity::content::TABLE,
     entity::event_seal::TABLE,
     entity::campaign::TABLE,
     entity::erasure::TABLE,
     entity::mark_key::TABLE,
     entity::unsubscribe_key::TABLE,
+    entity::endpoint_secret::TABLE,
 ];
 
 /// Data keys rewrapped in one transaction.

@@ -198,6 +198,46 @@ pub const RULES: &[Rule] = &[
         how: How::Walk(|ctx, _| alert::count::forget(ctx).boxed()),
     },
     Rule {
+        name: "dispatches",
+        what: "what endpoints took: their counts stay",
+        variable: None,
+        after: |_| TimeDelta::days(3),
+        how: How::Delete(
+            "DELETE FROM event_dispatches WHERE id IN (SELECT d.id FROM event_dispatches d \
+             WHERE d.state = 1 AND d.tried_at < $1 ORDER BY d.tried_at LIMIT $2)",
+        ),
+    },
+    Rule {
+        name: "dead letters",
+        what: "what endpoints did not take, counted from its last try",
+        variable: None,
+        after: |_| TimeDelta::days(30),
+        how: How::Delete(
+            "DELETE FROM event_dispatches WHERE id IN (SELECT d.id FROM event_dispatches d \
+             WHERE d.state IN (0, 2) AND d.tried_at < $1 ORDER BY d.tried_at LIMIT $2)",
+        ),
+    },
+    Rule {
+        name: "replays",
+        what: "replays that were finished before",
+        variable: None,
+        after: |_| TimeDelta::days(30),
+        how: How::Delete(
+            "DELETE FROM event_replays WHERE id IN (SELECT r.id FROM event_replays r \
+             WHERE r.finished_at < $1 ORDER BY r.finished_at LIMIT $2)",
+        ),
+    },
+    Rule {
+        name: "endpoint secrets",
+        what: "secrets that sign nothing any more",
+        variable: None,
+        after: |_| TimeDelta::days(1),
+        how: How::Delete(
+            "DELETE FROM event_endpoint_secrets WHERE id IN (SELECT s.id FROM event_endpoint_secrets s \
+             WHERE s.expires_at < $1 ORDER BY s.expires_at LIMIT $2)",
+        ),
+    },
+    Rule {
         name: "erasures",
         what: "what was left of erased recipients when somebody asked: emails that were under way",
         variable: None,

@@ -45,6 +45,18 @@ pub struct Timing {
     pub sync_retry: Duration,
     /// … up to this.
     pub sync_retry_most: Duration,
+    /// How long after a failed try an endpoint is told of an event again: the schedule of Svix.
+    pub dispatch_waits: [Duration; 7],
+    /// How long an endpoint may take to answer, connecting included.
+    pub dispatch_post: Duration,
+    /// An endpoint that fails is probed after this long, and then after half of the time again that it has been failing …
+    pub dispatch_probe: Duration,
+    /// … up to this.
+    pub dispatch_probe_most: Duration,
+    /// An endpoint is left alone for as long as it asks, up to this.
+    pub dispatch_asked_most: Duration,
+    /// An endpoint that took nothing for so long is disabled.
+    pub dispatch_failing: Duration,
     /// How often expired leases, deadlines and resends are looked for.
     pub watch: Duration,
     /// How often campaigns are looked for whose recipients are to become emails.
@@ -79,6 +91,12 @@ impl Default for Timing {
             sync: Duration::from_secs(6 * 3_600),
             sync_retry: Duration::from_secs(10),
             sync_retry_most: Duration::from_secs(3_600),
+            dispatch_waits: [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000].map(Duration::from_secs),
+            dispatch_post: Duration::from_secs(15),
+            dispatch_probe: Duration::from_secs(5),
+            dispatch_probe_most: Duration::from_secs(300),
+            dispatch_asked_most: Duration::from_secs(3_600),
+            dispatch_failing: Duration::from_secs(5 * 86_400),
             watch: Duration::from_secs(1),
             expand: Duration::from_secs(1),
             align: Duration::from_secs(30),
@@ -112,6 +130,12 @@ impl Timing {
             sync: whole.sync / n,
             sync_retry: whole.sync_retry / n,
             sync_retry_most: whole.sync_retry_most / n,
+            dispatch_waits: whole.dispatch_waits.map(|wait| wait / n),
+            dispatch_post: whole.dispatch_post / n,
+            dispatch_probe: whole.dispatch_probe / n,
+            dispatch_probe_most: whole.dispatch_probe_most / n,
+            dispatch_asked_most: whole.dispatch_asked_most / n,
+            dispatch_failing: whole.dispatch_failing / n,
             watch: whole.watch / n,
             expand: whole.expand / n,
             align: whole.align / n,
@@ -152,6 +176,14 @@ mod tests {
             assert!(timing.post < timing.lease_margin);
             assert!(timing.lease_margin < timing.lease);
             assert!(timing.post <= timing.shutdown);
+        }
+    }
+
+    #[test]
+    fn an_endpoint_answers_before_the_claim_to_tell_it_and_the_shutdown_end() {
+        for timing in [Timing::default(), Timing::divided(10)] {
+            assert!(timing.dispatch_post + timing.lease / 2 < timing.lease);
+            assert!(timing.dispatch_post < timing.shutdown);
         }
     }
 

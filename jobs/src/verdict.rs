@@ -150,7 +150,7 @@ fn named_wait(retry: &RetryHint, body: &Body<'_>, now: DateTime<Utc>) -> Option<
 }
 
 /// Reads what follows "after": a number of seconds (or with a unit), or a date (RFC 9110 §5.6.7, or the same with `UTC`).
-fn after(value: &str, now: DateTime<Utc>) -> Option<TimeDelta> {
+pub(crate) fn after(value: &str, now: DateTime<Utc>) -> Option<TimeDelta> {
     let value = value.trim();
     let digits = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
     // A full stop that ends the sentence is no decimal point.

@@ -26,6 +26,7 @@ mod m20261124_000018_keeping;
 mod m20261124_000019_erasure;
 mod m20261124_000020_audit;
 mod m20261124_000021_alerts;
+mod m20261124_000022_endpoints;
 
 /// The list, in order.
 pub struct Migrator;
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000019_erasure::Migration),
             Box::new(m20261124_000020_audit::Migration),
             Box::new(m20261124_000021_alerts::Migration),
+            Box::new(m20261124_000022_endpoints::Migration),
         ]
     }
 }

@@ -4,7 +4,7 @@ import graphql from "@graphql-eslint/eslint-plugin";
 /** Types that are part of another thing or a number about many, so that no id names one of them alone. */
 const VALUES = [
   "Alert", "Attachment", "Attempt", "Breaker", "EmailContent", "EmailHeader", "Engagement", "FailureGroup", "Hold", "LaneStats",
-  "Ledger", "Metrics", "MetricsPoint", "Pause", "QueueStats", "Reconciliation", "RenderedContent", "Retention", "RetentionRule",
+  "EventEndpointSecret", "EventEndpointTrial", "EventReplay", "Ledger", "Metrics", "MetricsPoint", "Pause", "QueueStats", "Reconciliation", "RenderedContent", "Retention", "RetentionRule",
   "SuppressionFact", "SuppressionState", "SuppressionStats", "SuppressionSync", "TimelineEntry", "UserError", "Viewer",
 ];
 

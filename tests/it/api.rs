@@ -6,6 +6,7 @@ mod audit;
 mod campaigns;
 mod control;
 mod documents;
+mod endpoints;
 mod entries;
 mod events;
 mod http;

@@ -83,6 +83,7 @@ impl World {
             .env("MAILGUN_DOMAIN", DOMAIN)
             .env("CONTENT_KEYRING", self.keyring.expose_secret())
             .env("ADMIN_API_KEY", KEY)
+            .env("OUTBOUND_PRIVATE_NETWORKS", "127.0.0.0/8")
             .env("TIMING_DIVISOR", "20")
             .env("TIMING_LOG_DIVISOR", "500");
         match &self.redis {
@@ -144,7 +145,9 @@ async fn nothing_personal_leaves_by_the_side(backend: Backend) {
     ways::suppressions(&served).await;
     ways::campaigns(&served).await;
     ways::templates_and_keys(&served).await;
+    let told = ways::endpoints(&served).await;
     ways::webhooks(&served, &emails).await;
+    told.until_heard(1).await;
     let ctx = world.context().await;
     until_true("an email to be refused in Mailgun's words", SOON, async || {
         let failed = email::Entity::find().filter(email::Column::Status.eq(Status::Failed));

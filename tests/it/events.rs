@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use entity::campaign_metrics::{self, Metric};
 use entity::{delivery_event, email_facts, suppression};
+use jobs::Settings;
 use jobs::record::{Recorded, Recorder};
 use jobs::store::rows;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
@@ -36,7 +37,11 @@ pub const READER: &str = "reader0@example.com";
 
 impl Post {
     pub async fn new(backend: Backend) -> Self {
-        let world = World::new(backend).await;
+        Self::with(backend, Settings::default()).await
+    }
+
+    pub async fn with(backend: Backend, settings: Settings) -> Self {
+        let world = World::with(backend, settings).await;
         Self { recorder: Recorder::start(world.ctx.clone()), world }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use entity::sealed::Keyring;
 use entity::{campaign, content};
+use jobs::dispatch::endpoint::{self, Draft};
 use jobs::erase::export;
 use jobs::keyring::{self, Need, TABLES};
 use jobs::store::rows;
@@ -53,6 +54,8 @@ async fn filled_tables(post: &Post, emails: usize) -> Vec<Uuid> {
     filled(ctx, 2).await;
     let link = unsubscribe::Link { email: ids[0], target: READER.into(), sandbox: true };
     link.token(ctx).await.unwrap();
+    let hook = Draft { url: "https://example.com/events".into(), ..Draft::default() };
+    endpoint::create(ctx, hook).await.unwrap().unwrap();
     jobs::erase::erase(ctx, "nobody@example.com").await.unwrap();
     ids
 }

@@ -17,6 +17,7 @@ mod conformance;
 mod control;
 mod database;
 mod dependencies;
+mod dispatch;
 mod erase;
 mod events;
 mod fairness;

@@ -31,6 +31,11 @@ impl Networks {
         self.0.iter().any(|network| network.contains(&address))
     }
 
+    /// All of them.
+    pub fn into_list(self) -> Vec<IpNet> {
+        self.0
+    }
+
     /// Each as a text.
     pub fn texts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|network| match network.addr() {

@@ -50,10 +50,19 @@ impl Config {
     }
 
     pub(super) fn proxies(&self) -> Result<Proxies, Nonsense> {
-        let list = given(&self.trusted_proxies).unwrap_or_default();
-        let entries: Vec<&str> = list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
-        Networks::parse(entries.iter().copied()).map(Proxies).map_err(|(place, why)| {
-            nonsense("TRUSTED_PROXIES", format!("has the entry {:?}, which {why}", entries[place]))
-        })
+        networks("TRUSTED_PROXIES", &self.trusted_proxies).map(Proxies)
     }
+
+    /// Where endpoints may lie besides the public Internet.
+    pub(super) fn outbound_networks(&self) -> Result<jobs::dispatch::address::Networks, Nonsense> {
+        let allowed = networks("OUTBOUND_PRIVATE_NETWORKS", &self.outbound_private_networks)?;
+        Ok(jobs::dispatch::address::Networks(allowed.into_list()))
+    }
+}
+
+fn networks(variable: &'static str, list: &Option<String>) -> Result<Networks, Nonsense> {
+    let list = given(list).unwrap_or_default();
+    let entries: Vec<&str> = list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
+    Networks::parse(entries.iter().copied())
+        .map_err(|(place, why)| nonsense(variable, format!("has the entry {:?}, which {why}", entries[place])))
 }

@@ -139,6 +139,7 @@ impl Config {
             most_tags: usize::from(self.mailgun_max_tags),
             suppression_sync: self.suppression_sync,
             alerts: self.alerts()?,
+            outbound_networks: self.outbound_networks()?,
         })
     }
 

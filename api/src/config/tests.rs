@@ -131,6 +131,8 @@ fn nonsense_is_refused_with_the_variables_name() {
         (&["--jwt-secret=a secret of thirty-two bytes or more", "--jwt-public-key=nonsense"], "JWT_SECRET"),
         (&["--jwt-audience= "], "JWT_AUDIENCE"),
         (&["--trusted-proxies=10.0.0.0/8,proxy"], "TRUSTED_PROXIES"),
+        (&["--outbound-private-networks=10.0.0.0/8,intranet"], "OUTBOUND_PRIVATE_NETWORKS"),
+        (&["--outbound-private-networks=10.0.0.1/8"], "OUTBOUND_PRIVATE_NETWORKS"),
         (&["--allowed-origins=https://a.example.com,b.example.com"], "ALLOWED_ORIGINS"),
         (&["--allowed-origins=https://a.example.com/board"], "ALLOWED_ORIGINS"),
         (&["--content-keyring=nonsense"], "CONTENT_KEYRING"),

@@ -3,6 +3,7 @@
 use entity::hold::Cause;
 use entity::{Priority, Status, tally};
 use jobs::alert::{self, Alert};
+use jobs::dispatch::endpoint;
 use jobs::hold::Holds;
 use jobs::lane::Carrier;
 use jobs::stats::{self, QueueStats};
@@ -22,6 +23,7 @@ pub async fn read(app: &App) -> jobs::Result<()> {
     gauge!("mailmind_database_up").set(flag(asked.is_ok()));
     alerted(&if asked.is_ok() { alert::list(&app.ctx).await? } else { alert::known(&app.ctx) });
     let (queue, holds, counts, syncs) = asked?;
+    told(&endpoint::standing(&app.ctx).await?);
     waits(app, &queue, &holds);
     alike(&syncs);
     for (lane, status, n) in counts {
@@ -57,6 +59,17 @@ fn alike(syncs: &[Standing]) {
             gauge("mailmind_suppression_sync_finished_timestamp_seconds").set(at.timestamp() as f64);
         }
     }
+}
+
+/// How applications are told of events.
+fn told(standing: &endpoint::Standing) {
+    let endpoint::Standing { well, failing, disabled, lag, waiting, dead } = *standing;
+    for (state, n) in [("well", well), ("failing", failing), ("disabled", disabled)] {
+        gauge!("mailmind_endpoints", "state" => state).set(n as f64);
+    }
+    gauge!("mailmind_dispatch_lag_seconds").set(lag.as_seconds_f64().max(0.0));
+    gauge!("mailmind_dispatches_waiting").set(waiting as f64);
+    gauge!("mailmind_dispatches_dead").set(dead as f64);
 }
 
 /// What this process knows of itself.

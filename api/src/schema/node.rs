@@ -14,6 +14,7 @@ use super::delivery_event::{
     Accepted, Bounced, Clicked, Complained, Deferred, Delivered, DeliveryEvent, Opened, Rejected, Unknown, Unsubscribed,
 };
 use super::email::Email;
+use super::endpoint::{self, EventDispatch, EventEndpoint};
 use super::fault::Fault;
 use super::guard::Needs;
 use super::key::ApiKey;
@@ -44,6 +45,10 @@ pub enum Node {
     Campaign(Campaign),
     /// An entry of the audit log.
     AuditEntry(AuditEntry),
+    /// An application that is told of events.
+    EventEndpoint(EventEndpoint),
+    /// An event that an endpoint was told of.
+    EventDispatch(EventDispatch),
     /// An event: Mailgun took an email.
     Accepted(Accepted),
     /// An event: it arrived.
@@ -102,6 +107,10 @@ pub enum Kind {
     Suppression,
     /// An entry of the audit log.
     AuditEntry,
+    /// An application that is told of events.
+    EventEndpoint,
+    /// An event that an endpoint was told of.
+    EventDispatch,
 }
 
 impl Kind {
@@ -115,6 +124,8 @@ impl Kind {
             Kind::DeliveryEvent => "delivery-event",
             Kind::Suppression => "suppression",
             Kind::AuditEntry => "audit-entry",
+            Kind::EventEndpoint => "event-endpoint",
+            Kind::EventDispatch => "event-dispatch",
         }
     }
 
@@ -138,15 +149,15 @@ pub struct NodeQueries;
 
 #[Object]
 impl NodeQueries {
-    /// The thing with this id; null when there is none. An API key other than your own and an entry of the audit log need ADMIN. Requires
-    /// the scope READ.
+    /// The thing with this id; null when there is none. An API key other than your own and an entry of the audit log need ADMIN, an
+    /// endpoint MANAGE. Requires the scope READ.
     #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Option<Result<Node, Fault>> {
         one(ctx, &id).await.transpose()
     }
 
     /// The things with these ids, each at its id's place; null where there is none. At most 100. API keys other than your own
-    /// and entries of the audit log need ADMIN. Requires the scope READ.
+    /// and entries of the audit log need ADMIN, endpoints MANAGE. Requires the scope READ.
     #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn nodes(
         &self,
@@ -170,6 +181,10 @@ impl NodeQueries {
         let campaigns = ctx.data_opt::<DataLoader<Campaigns>>().ok_or(Fault::Unattended)?;
         let campaigns = campaigns.load_many(ids.iter().filter_map(|id| Kind::Campaign.read(id))).await?;
         let done = audit::with_ids(ctx, ids.iter().filter_map(|id| Kind::AuditEntry.read(id)).collect()).await?;
+        let endpoints = endpoint::with_ids(ctx, ids.iter().filter_map(|id| Kind::EventEndpoint.read(id)).collect());
+        let endpoints = endpoints.await?;
+        let dispatches = endpoint::dispatches(ctx, ids.iter().filter_map(|id| Kind::EventDispatch.read(id)).collect());
+        let dispatches = dispatches.await?;
         let node = |id: &ID| {
             let key = || keys.get(&Kind::ApiKey.read(id)?).cloned();
             let event = || Some(DeliveryEvent::from(events.get(&Kind::DeliveryEvent.read(id)?)?.clone()).into());
@@ -179,6 +194,8 @@ impl NodeQueries {
             let template = || templates.get(&Kind::Template.read(id)?).cloned().map(Template::new).map(Node::Template);
             let campaign = || campaigns.get(&Kind::Campaign.read(id)?).cloned().map(Campaign::new).map(Node::Campaign);
             let done = || done.get(&Kind::AuditEntry.read(id)?).cloned().map(Node::AuditEntry);
+            let endpoint = || endpoints.get(&Kind::EventEndpoint.read(id)?).cloned().map(Node::EventEndpoint);
+            let dispatch = || dispatches.get(&Kind::EventDispatch.read(id)?).cloned().map(Node::EventDispatch);
             let email = || emails.get(&Kind::Email.read(id)?).cloned().map(email);
             email()
                 .or_else(event)
@@ -188,6 +205,8 @@ impl NodeQueries {
                 .or_else(template)
                 .or_else(key)
                 .or_else(done)
+                .or_else(endpoint)
+                .or_else(dispatch)
         };
         Ok(ids.iter().map(node).collect())
     }
@@ -229,6 +248,12 @@ async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
     }
     if let Some(id) = Kind::Campaign.read(id) {
         return Ok(campaign::by_id(ctx, id).await?.map(Node::Campaign));
+    }
+    if let Some(id) = Kind::EventEndpoint.read(id) {
+        return Ok(endpoint::with_ids(ctx, vec![id]).await?.remove(&id).map(Node::EventEndpoint));
+    }
+    if let Some(id) = Kind::EventDispatch.read(id) {
+        return Ok(endpoint::dispatches(ctx, vec![id]).await?.remove(&id).map(Node::EventDispatch));
     }
     let Some(id) = Kind::Email.read(id) else { return Ok(None) };
     Ok(jobs::find::email(&ctx.app()?.ctx, id).await?.map(email))

@@ -52,6 +52,8 @@ pub enum List {
     Campaigns = 7,
     /// Entries of the audit log by their ids, which is the order they were begun in.
     Audit = 8,
+    /// What endpoints were told of, by the numbers of the events.
+    EventDispatches = 12,
 }
 
 /// What the order of a list goes by, as a cursor has it.

@@ -157,6 +157,10 @@ const METRICS: &[Metric] = &[
                 "rates",
                 "alerts",
                 "alert counts",
+                "dispatches",
+                "dead letters",
+                "replays",
+                "endpoint secrets",
                 "erasures",
             ],
         )],
@@ -171,6 +175,16 @@ const METRICS: &[Metric] = &[
         "mailmind_alert_firing",
         "1 while an alert is raised, over all processes; each says so while it knows of it.",
     ),
+    counts(
+        "mailmind_dispatches_total",
+        &[("outcome", &["taken", "failed", "dead"])],
+        "Tries of this process to tell an endpoint of an event, by how they ended: dead was the last one.",
+    ),
+    Metric {
+        name: "mailmind_dispatch_seconds",
+        kind: Kind::Histogram,
+        help: "How long an endpoint took to answer, or not to.",
+    },
     gauge("mailmind_database_up", "1 while the database answers this process."),
     gauge("mailmind_redis_configured", "1 where REDIS_HOST is set."),
     gauge("mailmind_redis_up", "1 while work travels through Redis."),
@@ -193,6 +207,13 @@ const METRICS: &[Metric] = &[
     gauge("mailmind_suppression_sync_stuck", "What Mailgun did not take in five tries, by sending domain and list."),
     gauge("mailmind_suppression_sync_pending_entries", "Entries that Mailgun's lists are still to be told of."),
     gauge("mailmind_suppression_sync_pending_lifts", "Lifts that Mailgun's lists are still to be told of."),
+    gauge("mailmind_endpoints", "Endpoints that are told of events, by how they are."),
+    gauge(
+        "mailmind_dispatch_lag_seconds",
+        "How long ago the oldest event was recorded that an endpoint was not offered yet.",
+    ),
+    gauge("mailmind_dispatches_waiting", "Events that an endpoint did not take and is told of again."),
+    gauge("mailmind_dispatches_dead", "Events that an endpoint did not take in all its tries."),
     gauge("mailmind_webhooks_silent", "1 while events happen and no webhook brings them, by sending domain."),
 ];
 

@@ -23,7 +23,7 @@ const embedded: KeyingConfig[string] = () => null
 const keys: KeyingConfig = Object.fromEntries(
   [
     'Alert', 'Attachment', 'Attempt', 'AuditEntryConnection', 'Breaker', 'CampaignConnection', 'DeliveryEventConnection', 'DeliveryEventEdge', 'EmailConnection', 'EmailContent',
-    'EmailHeader', 'Engagement', 'FailureGroup', 'Hold', 'LaneStats', 'Ledger', 'Metrics', 'MetricsPoint', 'PageInfo', 'Pause', 'QueueStats',
+    'EmailHeader', 'Engagement', 'EventDispatchConnection', 'EventEndpointSecret', 'EventEndpointTrial', 'EventReplay', 'FailureGroup', 'Hold', 'LaneStats', 'Ledger', 'Metrics', 'MetricsPoint', 'PageInfo', 'Pause', 'QueueStats',
     'Reconciliation', 'RenderedContent', 'Retention', 'RetentionRule', 'SuppressionConnection', 'SuppressionFact', 'SuppressionState', 'SuppressionStats', 'TemplateConnection',
     'LeadConnection', 'TimelineEntry', 'Viewer',
   ].map((type) => [type, embedded]),
@@ -70,6 +70,9 @@ function cache() {
         suppressMany: listChanged,
         unsuppress: listChanged,
         createApiKey: forget('apiKeys'),
+        createEventEndpoint: forget('eventEndpoints'),
+        deleteEventEndpoint: forget('eventEndpoints'),
+        redriveEventDispatches: forget('eventEndpoints', 'eventEndpoint'),
       },
     },
   })

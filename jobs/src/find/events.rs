@@ -25,6 +25,7 @@ use crate::filter::Order;
 use crate::rows::Rows;
 use crate::store::{Store, rows};
 use runs::Runs;
+pub use span::recorded;
 
 /// Events that meet every part that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub struct Event {
 }
 
 /// What an [`Event`] is read from: the row `e` without what is sealed.
-const COLUMNS: &str = "e.seq, e.id, e.kind, e.source, e.email_id, e.campaign_id, e.copy, e.recipient_key, e.occurred_at, \
+pub(crate) const COLUMNS: &str = "e.seq, e.id, e.kind, e.source, e.email_id, e.campaign_id, e.copy, e.recipient_key, e.occurred_at, \
      e.recorded_at, e.name, e.smtp_code, e.enhanced_code, e.reason, e.message, e.bounce_type, e.attempt, e.bot, e.client, \
      e.country, e.url";
 

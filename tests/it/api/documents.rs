@@ -27,7 +27,7 @@ struct Shown {
 }
 
 /// The pages that show documents; and that they do.
-const PAGES: [(&str, usize); 2] = [("api.md", 22), ("troubleshooting.md", 8)];
+const PAGES: [(&str, usize); 3] = [("api.md", 22), ("troubleshooting.md", 8), ("webhooks.md", 6)];
 
 /// All blocks that are GraphQL, each with the block of JSON that comes next before any other.
 fn shown(page: &str) -> Vec<Shown> {
@@ -72,11 +72,16 @@ async fn standing_in(served: &Served) -> HashMap<&'static str, String> {
     let create = "mutation { createCampaign(input: { name: \"Spring\", content: { inline: { subject: \"Hi {{ first_name }}\", \
                   text: \"Hi\" } } }) { campaign { id } userErrors { message } } }";
     let campaign = served.mutate(create, json!({})).await["campaign"]["id"].as_str().unwrap().to_owned();
+    let create = "mutation { createEventEndpoint(input: { url: \"https://localhost/\" }) { eventEndpoint { id } userErrors { message } } }";
+    let endpoint = served.mutate(create, json!({})).await["eventEndpoint"]["id"].as_str().unwrap().to_owned();
     HashMap::from([
         ("email:01980000-0000-7000-8000-000000000001", delivered),
         ("email:01980000-0000-7000-8000-000000000002", doubtful),
         ("email:01980000-0000-7000-8000-000000000003", waiting),
         ("campaign:01980000-0000-7000-8000-000000000001", campaign),
+        // Nobody is looked up outside this machine.
+        ("https://app.example.com/mail-events", "https://localhost/mail-events".to_owned()),
+        ("event-endpoint:01980000-0000-7000-8000-000000000001", endpoint),
     ])
 }
 

@@ -89,6 +89,7 @@ async fn nonsense_ends_the_start_with_the_variables_name() {
         ("DATABASE_URL", "mysql://db/x"),
         ("JWT_SECRET", "short"),
         ("TRUSTED_PROXIES", "proxy"),
+        ("OUTBOUND_PRIVATE_NETWORKS", "10.0.0.1/8"),
     ] {
         let process = bare().env(name, value).start();
         assert_eq!(process.ended(SOON).await.code(), Some(2), "{name}");

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use uuid::Uuid;
 
 use super::{DOMAIN, KEY, Served, World};
+use crate::dispatch::listener::{Listener, Say};
 
 const SEND: &str = "mutation($input: SendEmailInput!) {
   sendEmail(input: $input) { email { id } userErrors { code field message } } }";
@@ -106,6 +107,30 @@ pub async fn one_more(served: &Served, to: &str) {
     assert!(sent.is_ok(), "an answer comes, whatever it is");
     ask(served, "{ emails(first: 5, filter: { to: \"kanarie-to@example.org\" }) { nodes { to subject } } }", json!({}))
         .await;
+}
+
+/// Endpoints as they should be, one of which takes nothing, and endpoints as they should not. Answers who is told.
+pub async fn endpoints(served: &Served) -> Listener {
+    const CREATE: &str = "mutation($input: EventEndpointInput!) {
+      createEventEndpoint(input: $input) { eventEndpoint { id } userErrors { code message } } }";
+    const TRY: &str = "mutation($id: ID!) { testEventEndpoint(id: $id) { trial { taken error } } }";
+    let told = Listener::start().await;
+    told.say(|_, _| Say::Status(500));
+    for url in [
+        format!("{}/kanarie-path?token=kanarie", told.url()),
+        "https://localhost:1/kanarie".to_owned(),
+        "https://kanarie.invalid/kanarie".to_owned(),
+    ] {
+        let input = json!({ "url": url, "description": "kanarie-shop" });
+        let made = ask(served, CREATE, json!({ "input": input })).await;
+        let id = made["data"]["createEventEndpoint"]["eventEndpoint"]["id"].clone();
+        assert!(id.is_string(), "{made}");
+        ask(served, TRY, json!({ "id": id })).await;
+    }
+    for wrong in ["kanarie", "https://kanarie:kanarie@example.com/", "https://10.0.0.1/kanarie"] {
+        ask(served, CREATE, json!({ "input": { "url": wrong, "tags": ["kanarie".repeat(100)] } })).await;
+    }
+    told
 }
 
 /// Documents that are none, and more than may be asked.

@@ -8,8 +8,10 @@ use entity::{Clock, Priority, Status, email};
 use jobs::accept::{Accept, Answer, Draft};
 use jobs::ledger::{self, Cause, Handed, Move, Settlement, Shard};
 use jobs::{Context, Settings, Store, Timing};
+use secrecy::ExposeSecret;
 use tests::database::{Backend, Database};
 use tests::ledger::assert_ledger_equals_rows;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub struct World {
@@ -122,6 +124,20 @@ impl World {
         let store = Store::connect(&self.database.url).await.unwrap();
         let stop = tokio_util::sync::CancellationToken::new();
         Context::new(store, self.ctx.clock.clone(), Timing::default(), self.ctx.settings.clone(), keyring, 0.4, stop)
+    }
+
+    /// Another process on the same database, with the same keys and a clock of its own.
+    pub async fn another(&self) -> Arc<Context> {
+        self.set(self.ctx.settings.clone()).await
+    }
+
+    /// The same with other settings.
+    pub async fn set(&self, settings: Settings) -> Arc<Context> {
+        let store = Store::connect(&self.database.url).await.unwrap();
+        let keyring = Keyring::parse(self.ctx.keyring.to_text().expose_secret()).unwrap();
+        let clock = Clock::system();
+        clock.align(self.ctx.clock.now());
+        Context::new(store, clock, Timing::default(), settings, keyring, 0.4, CancellationToken::new())
     }
 
     /// Moves the context's clock forward.

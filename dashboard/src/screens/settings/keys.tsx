@@ -6,6 +6,7 @@ import { Button } from '../../parts/button.tsx'
 import { Confirm, Dialog } from '../../parts/dialog.tsx'
 import { Field, Input, Select } from '../../parts/field.tsx'
 import { tell } from '../../parts/notices.tsx'
+import { Secret } from './secret.tsx'
 
 const SCOPES: readonly [ApiScope, string][] = [
   ['READ', 'See everything but contents; addresses are masked'],
@@ -37,7 +38,7 @@ export function CreateKey({ onClose }: { onClose: () => void }) {
     const done = await act({ input: { name: name.trim(), scopes, allowedAddresses, expiresAt } })
     if (done?.secret != null) setSecret(done.secret)
   }
-  if (secret !== undefined) return <Secret secret={secret} onClose={onClose} />
+  if (secret !== undefined) return <Secret title="Your new key" secret={secret} onClose={onClose} />
   return (
     <Dialog title="New API key" onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-3 p-4">
@@ -71,29 +72,6 @@ export function CreateKey({ onClose }: { onClose: () => void }) {
           <Button tone="main" type="submit" busy={busy} disabled={scopes.length === 0}>Make the key</Button>
         </div>
       </form>
-    </Dialog>
-  )
-}
-
-function Secret({ secret, onClose }: { secret: string; onClose: () => void }) {
-  return (
-    <Dialog title="Your new key" onClose={onClose}>
-      <div className="flex flex-col gap-3 p-4">
-        <p>Copy it now: it is shown once, and stored nowhere.</p>
-        <code data-testid="secret" className="rounded-lg border border-line bg-canvas p-3 font-mono text-xs break-all">{secret}</code>
-        <div className="flex justify-end gap-2">
-          <Button
-            data-first=""
-            onClick={async () => {
-              await navigator.clipboard.writeText(secret)
-              tell('Copied.')
-            }}
-          >
-            Copy
-          </Button>
-          <Button tone="main" onClick={onClose}>I have it</Button>
-        </div>
-      </div>
     </Dialog>
   )
 }

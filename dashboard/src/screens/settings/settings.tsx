@@ -12,6 +12,7 @@ import { Ago, Time } from '../../parts/time.tsx'
 import { useMay, useViewer } from '../../session/viewer.tsx'
 import { Held } from '../overview/held.tsx'
 import { Reports } from '../overview/reports.tsx'
+import { Endpoints } from './endpoints/endpoints.tsx'
 import { Audit } from './audit.tsx'
 import { CreateKey, RevokeKey } from './keys.tsx'
 import { Kept } from './kept.tsx'
@@ -27,6 +28,7 @@ export function Settings() {
       <Head title="Settings" />
       <div className="grid grid-cols-[minmax(0,1fr)] gap-4 lg:grid-cols-3">
         <Keys />
+        <Endpoints />
         <Audit />
         <Reports domains={stats?.reconciliation ?? []} />
         <Kept />

@@ -25,18 +25,32 @@ pub(super) async fn of(ctx: &Context, filter: &Filter) -> Result<Seqs> {
     let Some(since) = filter.since.filter(|_| filter.email.is_none() && filter.address_key.is_none()) else {
         return Ok(Seqs::ALL);
     };
-    let since = since - SLACK;
-    let Some((oldest, newest)) = ends(ctx).await? else { return Ok(Seqs::ALL) };
-    // Every event below `first` was recorded before that time.
+    let Some(ends) = ends(ctx).await? else { return Ok(Seqs::ALL) };
+    Ok(Seqs { first: place(ctx, ends, since - SLACK).await?, ..Seqs::ALL })
+}
+
+/// The number of the first event that was recorded from `since` on, and the one behind the last that was recorded before
+/// `until`: the same where there is none. Recordings that were under way together may stand in another order than their times,
+/// by milliseconds.
+///
+/// # Errors
+/// The database's own.
+pub async fn recorded(ctx: &Context, since: DateTime<Utc>, until: DateTime<Utc>) -> Result<(i64, i64)> {
+    let Some(ends) = ends(ctx).await? else { return Ok((1, 1)) };
+    Ok((place(ctx, ends, since).await?, place(ctx, ends, until).await?))
+}
+
+/// The number below which, as far as numbers follow times, everything was recorded before a time.
+async fn place(ctx: &Context, (oldest, newest): (i64, i64), time: DateTime<Utc>) -> Result<i64> {
     let (mut first, mut end) = (oldest, newest + 1);
     while first < end {
         let middle = first + (end - first) / 2;
         match at_or_after(ctx, middle).await?.filter(|place| place.seq < end) {
-            Some(place) if place.recorded_at < since => first = place.seq + 1,
+            Some(place) if place.recorded_at < time => first = place.seq + 1,
             Some(_) | None => end = middle,
         }
     }
-    Ok(Seqs { first, ..Seqs::ALL })
+    Ok(first)
 }
 
 async fn ends(ctx: &Context) -> Result<Option<(i64, i64)>> {
