@@ -1,5 +1,6 @@
 //! Connections: how many there are, and how long one may take over anything.
 
+use futures::future::join_all;
 use serde_json::json;
 use tests::database::Backend;
 use tests::patience::{SOON, until_true};
@@ -108,20 +109,17 @@ async fn who_reads_no_answers_is_cut_off_and_the_service_keeps_its_memory(backen
         "POST /graphql HTTP/1.1\r\nhost: m\r\nauthorization: Bearer {one}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut deaf = Vec::new();
-    for _ in 0..20 {
+    // Each asks on and reads nothing, until it is thrown out.
+    let deaf = (0..20).map(async |_| {
         let mut wire = Wire::narrow("127.0.0.1", &served, Some(4_096)).await;
-        // As many as go on their way at once; then nothing is read.
-        let many = request.repeat(200);
-        timeout(SOON, wire.0.write_all(many.as_bytes())).await.ok();
-        deaf.push(wire);
-    }
-    for wire in &mut deaf {
-        let heard = wire.hear_to_the_end().await;
-        let answers = heard.matches("HTTP/1.1 200").count();
-        assert!(answers < 200, "all were answered, though nobody listened");
-        assert!(answers > 0, "what was asked first was answered: {heard:.200}");
-    }
+        let mut asked = 0;
+        while wire.0.write_all(request.as_bytes()).await.is_ok() {
+            asked += 1;
+        }
+        asked
+    });
+    let asked = timeout(2 * SOON, join_all(deaf)).await.expect("they are thrown out");
+    assert!(asked.iter().all(|asked| *asked > 10), "as long as answers are on their way it is answered: {asked:?}");
     let peak = super::hostile::megabytes(&served.process, "VmHWM");
     assert!(peak < 200, "{peak} MB");
     served.client.send_email(tests::client::letter("ann@example.org")).await;
