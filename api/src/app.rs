@@ -17,6 +17,7 @@ use tokio::sync::RwLock;
 
 use crate::auth::Doorkeeper;
 use crate::dashboard::link::Links;
+use crate::limit::Limits;
 use crate::schema::Schema;
 use crate::webhook::Webhooks;
 
@@ -34,6 +35,8 @@ pub struct Parts {
     /// Gone once the process stops.
     pub engine: RwLock<Option<Engine>>,
     pub doorkeeper: Doorkeeper,
+    /// How much one caller may ask for.
+    pub limits: Arc<Limits>,
     /// The link that this process printed, while it is good.
     pub links: Links,
     pub schema: Schema,

@@ -17,6 +17,8 @@ use entity::Policy;
 use jobs::sync::Direction;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::limit::Table;
+
 pub use keys::{KeyFileError, Keys};
 pub use mode::Mode;
 pub use setup::Setup;
@@ -115,8 +117,8 @@ pub struct Config {
     #[arg(long, env = "PUBLIC_URL")]
     pub public_url: Option<String>,
 
-    /// Where pages come from that may open sockets to this service, separated by commas (`https://board.example.com`), besides
-    /// its own address and PUBLIC_URL.
+    /// Where pages come from that may use this service from a browser, by requests (CORS) and sockets, separated by commas
+    /// (`https://board.example.com`), besides its own address and PUBLIC_URL.
     #[arg(long, env = "ALLOWED_ORIGINS")]
     pub allowed_origins: Option<String>,
 
@@ -191,6 +193,10 @@ pub struct Config {
     #[arg(long, env = "SUPPRESSION_SYNC", default_value = "both", value_parser = values::direction)]
     pub suppression_sync: Direction,
 
+    /// How much one caller may ask for.
+    #[command(flatten)]
+    pub limits: Table,
+
     /// How log lines are written: `text` for people, `json` for machines. RUST_LOG says which.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -202,6 +208,10 @@ pub struct Config {
     /// For tests: those of Mailgun's log by this instead, whose trust window is longer than everything else together.
     #[arg(long, env = "TIMING_LOG_DIVISOR", hide = true, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub timing_log_divisor: Option<u32>,
+
+    /// For tests: how long a head, an answer and the next request may take is divided by this.
+    #[arg(long, env = "TIMING_CONNECTION_DIVISOR", default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub timing_connection_divisor: u32,
 }
 
 impl Config {

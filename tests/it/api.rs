@@ -20,7 +20,7 @@ mod start;
 mod suppressions;
 mod sync;
 mod templates;
-mod ws;
+pub mod ws;
 
 use serde_json::{Value, json};
 use tests::child::Scratch;

@@ -26,6 +26,7 @@ mod harness;
 mod holds;
 mod keyring;
 mod leases;
+mod limits;
 mod lists;
 mod migrations;
 mod ops;

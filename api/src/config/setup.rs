@@ -15,6 +15,8 @@ use crate::transport::{Origins, Pace};
 
 use super::{Config, Keys, Mode, Nonsense, given, nonsense, secret, values};
 use crate::auth::{Proxies, Tokens};
+use crate::connection;
+use crate::limit::Table;
 use crate::serve::sandboxed;
 
 /// A configuration that makes sense.
@@ -37,10 +39,13 @@ pub struct Setup {
     pub proxies: Proxies,
     /// Without a slash at its end.
     pub public_url: String,
-    /// Where pages that open sockets may come from, this service's own among them.
+    /// Where pages that use the API may come from, this service's own among them.
     pub origins: Origins,
     pub timing: Timing,
     pub pace: Pace,
+    pub connections: connection::Pace,
+    /// How much one caller may ask for.
+    pub limits: Table,
     pub settings: jobs::Settings,
 }
 
@@ -97,6 +102,8 @@ impl Config {
             origins: self.origins()?,
             timing: self.timing(),
             pace: Pace::divided(self.timing_divisor),
+            connections: connection::Pace::divided(self.timing_connection_divisor),
+            limits: self.limits.clone(),
             settings: self.settings(&mode)?,
             mode,
         })

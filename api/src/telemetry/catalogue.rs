@@ -3,6 +3,8 @@
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, histogram};
 
+use crate::limit::What;
+
 /// A metric's labels and the values that each may have; none where the values are data.
 type Labels = &'static [(&'static str, &'static [&'static str])];
 
@@ -31,6 +33,17 @@ const LANES: &[&str] = &["high", "normal", "low"];
 
 /// Mailgun's own.
 const LISTS: &[&str] = &["bounces", "complaints", "unsubscribes"];
+
+/// Names of everything that is limited.
+const LIMITS: &[&str] = &{
+    let mut names = [""; What::ALL.len()];
+    let mut n = 0;
+    while n < names.len() {
+        names[n] = What::ALL[n].name();
+        n += 1;
+    }
+    names
+};
 
 const METRICS: &[Metric] = &[
     counts("mailmind_accepted_total", &[], "Emails that this process took in."),
@@ -99,6 +112,11 @@ const METRICS: &[Metric] = &[
             ("outcome", &["taken", "repeated", "token_reused", "quarantined"]),
         ],
         "Delivery events that this process was told of, by webhook or by the log.",
+    ),
+    counts(
+        "mailmind_limited_total",
+        &[("limit", LIMITS)],
+        "What this process refused since a caller had had all that a limit allows, by limit.",
     ),
     counts("mailmind_reconcile_recovered_total", &[], "Events that no webhook had brought, found in Mailgun's log."),
     counts(
