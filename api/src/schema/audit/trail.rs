@@ -76,7 +76,7 @@ fn failure(error: &ServerError) -> Option<(Outcome, Option<String>)> {
         | Fault::Resume(_)
         | Fault::Forbidden(_)
         | Fault::ReadsOnly
-        | Fault::RateLimited(_) => false,
+        | Fault::RateLimited { .. } => false,
     });
     Some((if failed { Outcome::Failed } else { Outcome::Refused }, Some(code.to_owned())))
 }
