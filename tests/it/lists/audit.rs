@@ -77,7 +77,7 @@ fn filters(n: i64) -> Vec<Filter> {
 async fn a_page_of_the_audit_log_costs_the_same_among_many_as_among_few(backend: Backend) {
     let (few, many) = (costs(backend, 2_000).await, costs(backend, 30_000).await);
     let (slack, most) = match backend {
-        Backend::Postgres => (15, 200),
+        Backend::Postgres => (30, 200),
         Backend::Sqlite => (100, 20_000),
     };
     for ((question, few), (_, many)) in few.iter().zip(&many) {
