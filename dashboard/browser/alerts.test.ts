@@ -9,8 +9,11 @@ let browser: Browser
 
 // A minute of alerts in a tenth of a second.
 beforeAll(async () => {
-  service = await Service.start({ TIMING_ALERT_DIVISOR: '600' })
+  service = await Service.start({ TIMING_DIVISOR: '20', TIMING_ALERT_DIVISOR: '600' })
   browser = await launch()
+  await service.fail({ kind: '401' })
+  await service.send(...Array.from({ length: 3 }, (_, n) => ({ to: `ann+${n}@example.com` })))
+  await until('the alert', async () => (await raised()).join() === 'breaker_open')
 })
 
 afterAll(async () => {
@@ -25,11 +28,9 @@ const raised = async () => {
 
 const badge = (page: Page) => page.getByTestId('alerts')
 
-it('an alert is on every screen while it goes on, and what to do on the overview', async () => {
-  await service.fail({ kind: '401' })
-  await service.send(...Array.from({ length: 3 }, (_, n) => ({ to: `ann+${n}@example.com` })))
-  await until('the alert', async () => (await raised()).join() === 'breaker_open')
-  for (const [look, width, dark] of [['light', 1280, false], ['dark', 1280, true], ['light', 390, false], ['dark', 390, true]] as const) {
+it.each([['light', 1280, false], ['dark', 1280, true], ['light', 390, false], ['dark', 390, true]] as const)(
+  'an alert is on every screen while it goes on, and what to do on the overview: %s, %i pixels wide',
+  async (look, width, dark) => {
     const { page, context, complaints } = await open(browser, { key: service.key, width, dark })
     await page.goto(`${service.url}/settings`)
     await badge(page).waitFor()
@@ -48,8 +49,8 @@ it('an alert is on every screen while it goes on, and what to do on the overview
     await picture(page, `alerts-${width}-${look}`)
     expect(complaints).toEqual([])
     await context.close()
-  }
-})
+  },
+)
 
 it('it goes by itself when it is over, and is still told of', async () => {
   const { page, context, complaints } = await open(browser, { key: service.key, dark: true })

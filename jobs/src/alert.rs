@@ -23,7 +23,7 @@ use secrecy::SecretString;
 pub use list::{Alert, known, list};
 pub use message::test;
 pub use own::Own;
-pub use rule::{LAG, Limit, ONCE_WITHIN, SIGNED_WITHIN, STALLED, STRANGERS, TRIED_WITHIN, Thresholds};
+pub use rule::{LAGS, Limit, ONCE_WITHIN, SIGNED_WITHIN, STALLED, STRANGERS, TRIED_WITHIN, Thresholds};
 pub use table::{Name, RULES, Rule, Severity};
 pub use tell::{Receiver, Untold};
 

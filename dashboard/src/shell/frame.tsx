@@ -54,9 +54,9 @@ export function Frame() {
         <header className="sticky top-0 z-20 flex h-12 items-center gap-1 border-b border-line bg-canvas/95 px-4 backdrop-blur md:px-6">
           <Mark className="me-1 size-6 md:hidden" />
           {viewer.sandbox && (
-            <span className="inline-flex shrink-0 items-center gap-1.5 rounded-md bg-warn-soft px-2 py-0.5 whitespace-nowrap text-warn" title="Emails go to a built-in stand-in for Mailgun, which delivers nothing.">
+            <span className="inline-flex min-w-0 items-center gap-1.5 rounded-md bg-warn-soft px-2 py-0.5 whitespace-nowrap text-warn" title="Emails go to a built-in stand-in for Mailgun, which delivers nothing.">
               <Flask className="size-3.5" />
-              <span>Sandbox<span className="hidden sm:inline">: nothing is delivered</span></span>
+              <span className="clip">Sandbox<span className="hidden sm:inline">: nothing is delivered</span></span>
             </span>
           )}
           <span className="ms-auto" />

@@ -5,7 +5,7 @@ use entity::Priority;
 use entity::alert_count::Count;
 
 use super::table::Name;
-use crate::timing::Timing;
+use crate::timing::{Timing, delta};
 
 /// How long an email may be due while nothing is sent before that looks like nobody sends, in minutes.
 pub const STALLED: u32 = 2;
@@ -19,8 +19,8 @@ pub const TRIED_WITHIN: i64 = 30;
 pub const ONCE_WITHIN: i64 = 60;
 /// Processes tell four times a minute that Redis is away: the minute that runs and the one before.
 pub const AWAY_WITHIN: i64 = 2;
-/// How far Mailgun's log may be behind, in minutes: half an hour is its own.
-pub const LAG: u32 = 120;
+/// How far Mailgun's log may be behind, in times that it needs itself ([`Timing::trust`], half an hour).
+pub const LAGS: u32 = 4;
 
 /// So much of so many, at least.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -143,14 +143,15 @@ pub(super) fn wrong(figures: &Figures, thresholds: &Thresholds, timing: &Timing)
         tell(Name::BreakerOpen, closed, f64::from(*probes));
     }
     for domain in &figures.domains {
-        let lag = minutes(domain.lag, timing);
+        let own = delta(timing.trust);
+        let lag = domain.lag.as_seconds_f64() / own.as_seconds_f64() * 30.0;
         if domain.silent {
             tell(Name::WebhooksSilent, &domain.name, lag);
         }
         if domain.unreadable {
             tell(Name::LogUnreadable, &domain.name, lag);
         }
-        if domain.lag > timing.minutes(LAG) {
+        if domain.lag > delta(timing.trust.saturating_mul(LAGS)) {
             tell(Name::ReconcilerLag, &domain.name, lag);
         }
     }
