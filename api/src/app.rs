@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use jobs::Context;
 use jobs::accept::Accept;
+use jobs::alert::Alert;
+use jobs::audit::Audit;
 use jobs::engine::{Engine, Health};
 use jobs::live::Live;
 use jobs::live::campaigns::Campaigns;
@@ -16,6 +18,7 @@ use tokio::sync::RwLock;
 
 use crate::auth::Doorkeeper;
 use crate::dashboard::link::Links;
+use crate::limit::Limits;
 use crate::schema::Schema;
 use crate::webhook::Webhooks;
 
@@ -27,16 +30,21 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub ctx: Arc<Context>,
     pub accept: Accept,
+    pub audit: Audit,
     pub recorder: Recorder,
     pub webhooks: Webhooks,
     /// Gone once the process stops.
     pub engine: RwLock<Option<Engine>>,
     pub doorkeeper: Doorkeeper,
+    /// How much one caller may ask for.
+    pub limits: Arc<Limits>,
     /// The link that this process printed, while it is good.
     pub links: Links,
     pub schema: Schema,
     /// How the queue stands, for those who follow it.
     pub queue: Live<QueueStats>,
+    /// What is alerted, for those who follow it.
+    pub alerts: Live<Vec<Alert>>,
     /// Delivery events, for those who follow them.
     pub events: Events,
     /// Single emails, for those who follow them.

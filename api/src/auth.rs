@@ -4,14 +4,12 @@
 mod command;
 mod doorkeeper;
 mod form;
-mod guesses;
 mod jwt;
 pub mod keys;
 mod memory;
 mod network;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -22,7 +20,10 @@ use entity::{ApiScope, ApiScopes};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::connection::Visitor;
+use crate::limit::{Excess, Tab, What};
 use crate::schema::Fault;
+use crate::transport::whence::Client;
 use crate::transport::{refused, routes};
 
 pub use command::{Expiry, execute, from, scope};
@@ -70,12 +71,9 @@ pub enum Refused {
     /// It is good, elsewhere.
     #[error("this key may not be used from this address")]
     Elsewhere,
-    /// Too many from this address were nobody's.
-    #[error("too many unknown keys came from this address; please try again later")]
-    Guessing {
-        /// For how long no other is looked up.
-        wait: Duration,
-    },
+    /// Too much was asked for, or too many keys from this address were nobody's.
+    #[error("{0}")]
+    Limited(#[from] Excess),
     /// It can't be looked up.
     #[error("keys can't be looked up at the moment")]
     Away(#[source] jobs::Error),
@@ -87,7 +85,7 @@ impl Refused {
         match self {
             Refused::Nothing | Refused::Unknown | Refused::Token(_) => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
             Refused::Elsewhere => (StatusCode::FORBIDDEN, "FORBIDDEN"),
-            Refused::Guessing { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
+            Refused::Limited(_) => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
             Refused::Away(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         }
     }
@@ -106,8 +104,10 @@ impl IntoResponse for Refused {
             Refused::Unknown | Refused::Token(_) => {
                 challenge(&mut answer, "Bearer realm=\"mailmind\", error=\"invalid_token\"");
             }
-            Refused::Guessing { wait } => {
-                answer.headers_mut().insert(header::RETRY_AFTER, (wait.as_secs() + 1).into());
+            Refused::Limited(excess) => {
+                if let Some(seconds) = excess.seconds() {
+                    answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                }
             }
             Refused::Elsewhere | Refused::Away(_) => {}
         }
@@ -124,6 +124,8 @@ fn challenge(answer: &mut Response, text: &'static str) {
 pub enum Door {
     /// Anybody may come in.
     Open,
+    /// Anybody may come in, and those from one address only so often.
+    Counted,
     /// The request carries its proof in itself, a signature, which whoever answers it checks.
     Signed,
     /// A credential is needed; what it allows is asked further in, field by field.
@@ -132,7 +134,8 @@ pub enum Door {
     Scope(ApiScope),
 }
 
-/// Lets a request through that may pass the door of its path, with its [`Principal`] where one is needed.
+/// Lets a request through that may pass the door of its path, with its [`Principal`] and its [`Tab`] where one is needed. Who has
+/// no key that is known is counted by their address, others by their key.
 pub async fn guard(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -140,28 +143,48 @@ pub async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let from = app.doorkeeper.address(peer.ip(), request.headers());
     let needed = match routes::door(request.method(), path.as_ref().map(MatchedPath::as_str)) {
         Door::Open | Door::Signed => return next.run(request).await,
+        Door::Counted => {
+            return match app.limits.take_from_address(What::AddressRequests, from) {
+                Ok(()) => next.run(request).await,
+                Err(excess) => Refused::Limited(excess).into_response(),
+            };
+        }
         Door::Credential => None,
         Door::Scope(scope) => Some(scope),
     };
+    let from = app.doorkeeper.address(peer.ip(), request.headers());
     let asked = match bearer(request.headers()) {
-        Some(credential) => {
-            let from = app.doorkeeper.address(peer.ip(), request.headers());
-            app.doorkeeper.ask(credential, from).await
-        }
+        Some(credential) => app.doorkeeper.ask(credential, from).await,
         None => Err(Refused::Nothing),
     };
-    match (asked, needed) {
-        (Err(refusal), _) => refusal.into_response(),
-        (Ok(principal), Some(scope)) if !principal.scopes.allow(scope) => {
+    let principal = match asked {
+        Ok(principal) => principal,
+        Err(refusal) => {
+            let counted = app.limits.take_from_address(What::AddressRequests, from);
+            return counted.map_or_else(Refused::Limited, |()| refusal).into_response();
+        }
+    };
+    if let Some(visitor) = request.extensions().get::<Visitor>() {
+        visitor.is_known();
+    }
+    let tab = Tab::default();
+    let mut answer = match (tab.note(app.limits.take(principal.key, &[(What::Requests, 1)]).await), needed) {
+        (Err(excess), _) => Refused::Limited(excess).into_response(),
+        (Ok(()), Some(scope)) if !principal.scopes.allow(scope) => {
             refused(StatusCode::FORBIDDEN, "FORBIDDEN", &Fault::Forbidden(scope).to_string())
         }
-        (Ok(principal), _) => {
+        (Ok(()), _) => {
             request.extensions_mut().insert(principal);
+            request.extensions_mut().insert(tab.clone());
+            request.extensions_mut().insert(Client(from));
             next.run(request).await
         }
-    }
+    };
+    tab.say(answer.headers_mut());
+    answer
 }
 
 /// The bearer credential of a request.

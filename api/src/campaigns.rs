@@ -17,12 +17,12 @@ use jobs::accept::Complaint;
 use jobs::campaign::recipients::NewRecipient;
 use jobs::campaign::{self, Content, Draft};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::config::Setup;
 use crate::failure::Failure;
-use crate::schema;
-use crate::serve;
+use crate::{audit, schema, serve};
 use row::Columns;
 use target::Target;
 
@@ -96,9 +96,30 @@ pub async fn execute(setup: &Setup, asked: Campaign) -> Result<(), Failure> {
     let store = serve::connect(setup).await?;
     migration::up(store.write()).await?;
     let ctx = serve::context(setup, store).await?;
-    let mut target = aim(&ctx, &import).await?;
+    let arguments = json!({ "launch": import.launch, "dryRun": import.dry_run });
+    audit::noted(&ctx.store, &ctx.clock, "campaign import", arguments, async |entry| {
+        let mut target = aim(&ctx, &import).await?;
+        entry.subject = target.id().map(schema::id_of_campaign);
+        let sum = fill(&ctx, &import, &mut reader, &columns, &mut target, size).await?;
+        entry.done = if import.dry_run { 0 } else { i64::try_from(sum.added).unwrap_or(i64::MAX) };
+        let Sum { added, duplicates, refused, .. } = sum;
+        entry.state_after = Some(json!({ "added": added, "duplicates": duplicates, "refused": refused }).to_string());
+        Ok(())
+    })
+    .await
+}
+
+/// Adds every row of the file, and launches the campaign where that is asked for.
+async fn fill(
+    ctx: &Context,
+    import: &Import,
+    reader: &mut csv::Reader<impl Read>,
+    columns: &Columns,
+    target: &mut Target,
+    size: u64,
+) -> Result<Sum, Failure> {
     let bar = bar(size);
-    let done = add_all(&ctx, &mut reader, &columns, &mut target, &bar).await;
+    let done = add_all(ctx, reader, columns, target, &bar).await;
     bar.finish_and_clear();
     let sum = match (done, target.id()) {
         (Ok(sum), _) => sum,
@@ -111,9 +132,9 @@ pub async fn execute(setup: &Setup, asked: Campaign) -> Result<(), Failure> {
     };
     println!("{}", words(&sum, import.dry_run));
     if import.launch && !import.dry_run {
-        launch(&ctx, &target).await?;
+        launch(ctx, target).await?;
     }
-    Ok(())
+    Ok(sum)
 }
 
 fn open(path: &Path) -> Result<(Box<dyn Read + Send>, u64), Failure> {

@@ -1,6 +1,7 @@
 //! `mailmind check`: says what is configured, whether everything it names can be reached and is as it must be, and what to do
-//! where it is not. Changes nothing.
+//! where it is not. Changes nothing; posts a test alert where that is asked for.
 
+mod alerts;
 mod mailgun;
 mod stores;
 
@@ -21,7 +22,7 @@ fn found(name: &'static str, said: Result<String, String>) -> Finding {
 ///
 /// # Errors
 /// When any of them needs attention.
-pub async fn check(config: &Config) -> Result<(), Failure> {
+pub async fn check(config: &Config, alert: bool) -> Result<(), Failure> {
     let setup = match config.check() {
         Ok(setup) => setup,
         Err(nonsense) => {
@@ -38,6 +39,7 @@ pub async fn check(config: &Config) -> Result<(), Failure> {
     ];
     findings.extend(stores::look(&setup).await);
     findings.extend(mailgun::look(&setup).await);
+    findings.push(found("alerting", alerts::reach(&setup, alert).await));
     findings.iter().for_each(print);
     match findings.iter().filter(|finding| finding.said.is_err()).count() {
         0 => Ok(()),

@@ -73,7 +73,11 @@ pub enum Command {
         after: i64,
     },
     /// Say what is configured and whether everything it names can be reached; changes nothing.
-    Check,
+    Check {
+        /// Post a test alert to ALERT_WEBHOOK_URL, to see whether it arrives.
+        #[arg(long)]
+        alert: bool,
+    },
     /// Ask the service on LISTEN whether it is ready: for health checks. Ends with 0 or 1.
     Health,
     /// Hold everything in a database that was restored from a backup, until Mailgun's log has told what was sent since. To be run
@@ -107,7 +111,7 @@ pub struct NewKeyArgs {
     /// Who or what it is for.
     #[arg(long, default_value = "unnamed", value_parser = auth::keys::name)]
     pub name: String,
-    /// What its holder may do: `read`, `send`, `manage` (includes read) or `admin` (includes all). May be given several
+    /// What its holder may do: `read`, `reveal` (masked addresses, one by one), `send`, `manage` (includes read) or `admin` (includes all). May be given several
     /// times, or with commas between. What an application needs that sends and looks after its emails is the default.
     #[arg(long, value_delimiter = ',', default_value = "send,read", value_parser = auth::scope)]
     pub scope: Vec<ApiScope>,
@@ -172,7 +176,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Demo { here, recipients } => demo::demo(config, here, recipients).await,
             Command::Replay { after } => replay::replay(&config.check()?, after).await,
             Command::Webhooks(asked) => registration::execute(&config.check()?, asked).await,
-            Command::Check => check::check(&config).await,
+            Command::Check { alert } => check::check(&config, alert).await,
             Command::Health => health::ask::ask(&config).await,
             Command::Restored { resume } => restored::restored(&config.check()?, resume).await,
             Command::Schema => Ok(()),

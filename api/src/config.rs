@@ -2,6 +2,7 @@
 //! makes no sense, and parsed once into a [`Setup`] that the rest trusts.
 
 mod access;
+mod alerts;
 mod keys;
 mod mode;
 mod setup;
@@ -14,13 +15,16 @@ use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use entity::Policy;
+use jobs::alert::Limit;
 use jobs::sync::Direction;
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::limit::Table;
 
 pub use keys::{KeyFileError, Keys};
 pub use mode::Mode;
 pub use setup::Setup;
-pub use values::{LogFormat, age, domain};
+pub use values::{ByLane, LogFormat, age, domain};
 
 /// Every variable. Each is also an option of the command line, which wins; an `.env` in the working directory is read too,
 /// and the environment wins over it.
@@ -115,8 +119,8 @@ pub struct Config {
     #[arg(long, env = "PUBLIC_URL")]
     pub public_url: Option<String>,
 
-    /// Where pages come from that may open sockets to this service, separated by commas (`https://board.example.com`), besides
-    /// its own address and PUBLIC_URL.
+    /// Where pages come from that may use this service from a browser, by requests (CORS) and sockets, separated by commas
+    /// (`https://board.example.com`), besides its own address and PUBLIC_URL.
     #[arg(long, env = "ALLOWED_ORIGINS")]
     pub allowed_origins: Option<String>,
 
@@ -160,6 +164,10 @@ pub struct Config {
     #[arg(long, env = "RETENTION_KEYS", default_value = "7d", value_parser = values::period)]
     pub retention_keys: TimeDelta,
 
+    /// How long entries of the audit log are kept.
+    #[arg(long, env = "RETENTION_AUDIT", default_value = "400d", value_parser = values::period)]
+    pub retention_audit: TimeDelta,
+
     /// How long an email may wait on Mailgun (`90m`, `12h`, `3d`) before it is EXPIRED.
     #[arg(long, env = "EMAIL_MAX_AGE", default_value = "3d", value_parser = values::age)]
     pub email_max_age: TimeDelta,
@@ -187,6 +195,34 @@ pub struct Config {
     #[arg(long, env = "SUPPRESSION_SYNC", default_value = "both", value_parser = values::direction)]
     pub suppression_sync: Direction,
 
+    /// How much one caller may ask for.
+    #[command(flatten)]
+    pub limits: Table,
+
+    /// Where alerts are posted: as JSON that Slack, Discord and whatever takes Alertmanager's webhooks understand. It is not
+    /// shown again. Without it, alerts are shown on the dashboard, in the API and in `/metrics` alone.
+    #[arg(long, env = "ALERT_WEBHOOK_URL", hide_env_values = true)]
+    pub alert_webhook_url: Option<SecretString>,
+
+    /// After how long an alert that goes on is posted again.
+    #[arg(long, env = "ALERT_REPEAT", default_value = "4h", value_parser = values::age)]
+    pub alert_repeat: TimeDelta,
+
+    /// How long an email may be due that nothing holds, before `oldest_age` is raised: HIGH, NORMAL and LOW.
+    #[arg(long, env = "ALERT_OLDEST", default_value = "5m/30m/6h", value_parser = values::by_lane)]
+    pub alert_oldest: ByLane,
+
+    /// Of at least so many hand-overs in half an hour, the share that Mailgun may refuse.
+    #[arg(long, env = "ALERT_FAILURE_SHARE", default_value = "5%/100", value_parser = values::limit)]
+    pub alert_failure_share: Limit,
+
+    /// Of at least so many emails in six hours, the share that may bounce.
+    #[arg(long, env = "ALERT_BOUNCE_RATE", default_value = "5%/200", value_parser = values::limit)]
+    pub alert_bounce_rate: Limit,
+
+    /// Of at least so many emails delivered in a day, the share that may be reported as spam.
+    #[arg(long, env = "ALERT_COMPLAINT_RATE", default_value = "0.1%/1000", value_parser = values::limit)]
+    pub alert_complaint_rate: Limit,
     /// Networks that are not public in which endpoints may lie that are told of events, separated by commas
     /// (`10.0.0.0/8,127.0.0.1`). Without it, only public addresses are told, and only over https.
     #[arg(long, env = "OUTBOUND_PRIVATE_NETWORKS")]
@@ -203,6 +239,14 @@ pub struct Config {
     /// For tests: those of Mailgun's log by this instead, whose trust window is longer than everything else together.
     #[arg(long, env = "TIMING_LOG_DIVISOR", hide = true, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub timing_log_divisor: Option<u32>,
+
+    /// For tests: how long a head, an answer and the next request may take is divided by this.
+    #[arg(long, env = "TIMING_CONNECTION_DIVISOR", default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub timing_connection_divisor: u32,
+
+    /// For tests: the minutes of alerts by this instead.
+    #[arg(long, env = "TIMING_ALERT_DIVISOR", hide = true, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub timing_alert_divisor: Option<u32>,
 }
 
 impl Config {

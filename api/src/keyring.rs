@@ -3,10 +3,11 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use jobs::Context;
 use jobs::keyring::{self, Need};
+use serde_json::{Value, json};
 
 use crate::config::Setup;
 use crate::failure::Failure;
-use crate::serve;
+use crate::{audit, serve};
 
 /// What to do about the keyring.
 #[derive(clap::Subcommand, Debug)]
@@ -28,7 +29,14 @@ pub async fn execute(setup: &Setup, asked: Keyring) -> Result<(), Failure> {
     let ctx = serve::context(setup, store).await?;
     match asked {
         Keyring::Status => status(&ctx).await,
-        Keyring::Rotate => rotate(&ctx).await,
+        Keyring::Rotate => {
+            audit::noted(&ctx.store, &ctx.clock, "keyring rotate", Value::Null, async |entry| {
+                entry.done = rotate(&ctx).await?;
+                entry.state_after = Some(json!({ "first": ctx.keyring.ids().next() }).to_string());
+                Ok(())
+            })
+            .await
+        }
     }
 }
 
@@ -47,7 +55,8 @@ async fn status(ctx: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn rotate(ctx: &Context) -> Result<(), Failure> {
+/// Answers how many data keys it rewrapped.
+async fn rotate(ctx: &Context) -> Result<i64, Failure> {
     let missing = keyring::missing(&ctx.store, &ctx.keyring).await?;
     if !missing.is_empty() {
         return Err(Failure::KeysMissing(keyring::words(&missing)));
@@ -82,7 +91,7 @@ async fn rotate(ctx: &Context) -> Result<(), Failure> {
     } else {
         println!("{} came under another key meanwhile: a process runs with another one in front", sum(&left));
     }
-    Ok(())
+    Ok(i64::try_from(rewrapped).unwrap_or(i64::MAX))
 }
 
 fn sum(needs: &[Need]) -> u64 {

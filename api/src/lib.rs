@@ -1,23 +1,26 @@
 //! What the outside sees: GraphQL, the paths beside it, and the `mailmind` command. Knows no apalis.
 //!
 //! `command` reads what was asked; `serve` puts a process together and takes it apart; `transport` carries requests to
-//! `schema`; `auth` says who asks; `webhook` takes what Mailgun reports; `health` says how it stands; `sandbox` stands in for Mailgun.
+//! `schema`; `auth` says who asks; `limit` says how much; `webhook` takes what Mailgun reports; `health` says how it stands; `sandbox` stands in for Mailgun.
 
 mod account;
 #[expect(missing_docs, reason = "each part is described where it is made")]
 pub mod app;
+mod audit;
 pub mod auth;
 mod campaigns;
 mod check;
 mod command;
 #[expect(missing_docs, reason = "each field of a configuration is described where the user reads it")]
 pub mod config;
+pub mod connection;
 pub mod dashboard;
 mod demo;
 mod failure;
 mod health;
 mod keyring;
 mod lifecycle;
+pub mod limit;
 mod registration;
 mod replay;
 mod rest;

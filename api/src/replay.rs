@@ -1,9 +1,12 @@
 //! `mailmind replay`: reads what Mailgun reported again, from the payloads as they came, after this version learned to read them
 //! better. What reads otherwise has the effect it should have had; run again, it changes nothing.
 
+use jobs::Context;
+use serde_json::json;
+
 use crate::config::Setup;
 use crate::failure::Failure;
-use crate::serve;
+use crate::{audit, serve};
 
 /// Reads every event after the number `after`, and prints each that reads otherwise.
 ///
@@ -11,8 +14,17 @@ use crate::serve;
 /// The database's own, and a payload that can't be opened; what was done before stays done.
 pub async fn replay(setup: &Setup, after: i64) -> Result<(), Failure> {
     let ctx = serve::context(setup, serve::connect(setup).await?).await?;
+    audit::noted(&ctx.store, &ctx.clock, "replay", json!({ "after": after }), async |entry| {
+        entry.done = read_again(&ctx, after).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Answers how many events read otherwise.
+async fn read_again(ctx: &Context, after: i64) -> Result<i64, Failure> {
     let (mut seq, mut read, mut changed) = (after, 0, 0);
-    while let Some(done) = jobs::record::replay(&ctx, seq).await? {
+    while let Some(done) = jobs::record::replay(ctx, seq).await? {
         for change in &done.changes {
             if change.was == change.is {
                 println!("event {}: {:?}, told otherwise", change.seq, change.is);
@@ -25,5 +37,5 @@ pub async fn replay(setup: &Setup, after: i64) -> Result<(), Failure> {
         changed += done.changes.len();
     }
     println!("read {read} events, up to number {seq}; {changed} read otherwise than they did");
-    Ok(())
+    Ok(i64::try_from(changed).unwrap_or(i64::MAX))
 }

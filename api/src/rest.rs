@@ -21,6 +21,8 @@ use axum::{Extension, Json, Router};
 use serde_json::{Map, Value};
 
 use crate::auth::Principal;
+use crate::limit::Tab;
+use crate::transport::whence::{By, Client, Whence};
 use crate::transport::{Graphql, Words, refused};
 
 pub use operation::{OPERATIONS, Operation};
@@ -35,6 +37,8 @@ type Parameter = Option<Path<String>>;
 /// A request but for its body.
 struct Asked {
     principal: Principal,
+    tab: Tab,
+    whence: Whence,
     parameter: Option<String>,
     query: Option<String>,
     headers: HeaderMap,
@@ -46,11 +50,14 @@ pub fn router() -> Router<Arc<Graphql>> {
     let paths = OPERATIONS.iter().fold(described, |router, operation| {
         let answer = async move |State(graphql): State<Arc<Graphql>>,
                                  Extension(principal): Extension<Principal>,
+                                 Extension(tab): Extension<Tab>,
+                                 Extension(Client(address)): Extension<Client>,
                                  parameter: Parameter,
                                  RawQuery(query): RawQuery,
                                  headers: HeaderMap,
                                  body: Body| {
-            let asked = Asked { principal, parameter: parameter.map(|Path(text)| text), query, headers };
+            let whence = Whence { address, by: By::Path(operation) };
+            let asked = Asked { principal, tab, whence, parameter: parameter.map(|Path(text)| text), query, headers };
             operation.answer(&graphql, asked, body).await.unwrap_or_else(|refusal| refusal)
         };
         router.route(operation.path, on(operation.filter(), answer))
@@ -72,7 +79,7 @@ pub async fn in_our_form(answer: Response) -> Response {
 
 impl Operation {
     async fn answer(&self, graphql: &Graphql, asked: Asked, body: Body) -> Result<Response, Response> {
-        let Asked { principal, parameter, query, headers } = asked;
+        let Asked { principal, tab, whence, parameter, query, headers } = asked;
         if !principal.scopes.allow(self.scope) {
             return Err(Problem::forbidden(self.scope).into_response());
         }
@@ -81,7 +88,7 @@ impl Operation {
             let variables =
                 self.variables(parameter.as_deref(), query.as_deref().unwrap_or_default(), &headers, &held.bytes)?;
             let request = async_graphql::Request::new(self.document).variables(variables);
-            self.shape(graphql.execute(request, principal).await)
+            self.shape(graphql.execute(request, principal, whence, &tab).await)
         };
         done.await.map_err(IntoResponse::into_response)
     }

@@ -2,11 +2,13 @@
 //! has told which.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use jobs::Context;
 use jobs::restored::{self, Restored};
+use serde_json::json;
 
 use crate::config::Setup;
 use crate::failure::Failure;
-use crate::{schema, serve};
+use crate::{audit, schema, serve};
 
 /// Holds everything, and says how far Mailgun's log was read; with `resume` lets the queue go on where it was read far enough.
 ///
@@ -19,13 +21,20 @@ pub async fn restored(setup: &Setup, resume: bool) -> Result<(), Failure> {
         pending => return Err(Failure::Pending(pending)),
     }
     let ctx = serve::context(setup, store).await?;
-    let held = if resume { restored::look(&ctx).await? } else { Some(restored::hold(&ctx).await?) };
+    audit::noted(&ctx.store, &ctx.clock, "restored", json!({ "resume": resume }), async |_| {
+        done(setup, &ctx, resume).await
+    })
+    .await
+}
+
+async fn done(setup: &Setup, ctx: &Context, resume: bool) -> Result<(), Failure> {
+    let held = if resume { restored::look(ctx).await? } else { Some(restored::hold(ctx).await?) };
     let held = held.ok_or(Failure::NotRestored)?;
     tell(setup, &held);
     if !resume {
         return Ok(());
     }
-    if !restored::resume(&ctx, &held).await? {
+    if !restored::resume(ctx, &held).await? {
         return Err(Failure::NotKnown);
     }
     println!("the queue goes on");

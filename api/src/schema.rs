@@ -4,7 +4,9 @@
 //! A resolver parses, calls one function of `jobs`, and wraps. What a person can mend is data (`userErrors`), everything else
 //! an error with a code ([`fault`]).
 
+mod alert;
 mod asked;
+mod audit;
 mod campaign;
 mod count;
 mod delivery_event;
@@ -60,6 +62,8 @@ pub struct Query(
     campaign::CampaignQueries,
     template::TemplateQueries,
     retention::RetentionQueries,
+    audit::AuditQueries,
+    alert::AlertQueries,
     endpoint::EndpointQueries,
 );
 
@@ -74,9 +78,11 @@ pub struct Mutation(
     key::KeyMutations,
     suppression::SuppressionMutations,
     suppression::SyncMutations,
+    suppression::ExportMutations,
     campaign::CampaignMutations,
     template::TemplateMutations,
     erase::EraseMutations,
+    audit::RevealMutations,
     endpoint::EndpointMutations,
     endpoint::DispatchMutations,
 );
@@ -88,6 +94,7 @@ pub struct Subscription(
     email::EmailSubscriptions,
     delivery_event::DeliveryEventSubscriptions,
     campaign::CampaignSubscriptions,
+    alert::AlertSubscriptions,
 );
 
 /// The campaign's UUID in its global id, or in a UUID.
@@ -98,6 +105,11 @@ pub fn campaign_id(text: &str) -> Option<Uuid> {
 /// The global id of a campaign.
 pub fn id_of_campaign(id: Uuid) -> String {
     node::Kind::Campaign.id(id).0
+}
+
+/// The global id of an API key.
+pub fn id_of_key(id: Uuid) -> String {
+    node::Kind::ApiKey.id(id).0
 }
 
 /// The lead's UUID in its global id, or in a UUID.
@@ -135,6 +147,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         builder
             .register_output_type::<node::Node>()
             .register_output_type::<delivery_event::IsNode>()
-            .extension(fault::ErrorCodes),
+            .extension(fault::ErrorCodes)
+            .extension(audit::Audited),
     )
 }

@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use chrono::{DateTime, Utc};
 use entity::Clock;
 use entity::clock::chance;
+use jobs::audit::Audit;
 use jobs::live::campaigns::Campaigns;
 use jobs::live::emails::Emails;
 use jobs::live::events::Events;
@@ -29,9 +29,10 @@ use crate::config::{Config, Mode, Setup};
 use crate::dashboard::link::Links;
 use crate::failure::Failure;
 use crate::lifecycle::Lifecycle;
+use crate::limit::{Limits, Most};
 use crate::transport::Graphql;
 use crate::webhook::{self, Webhooks};
-use crate::{schema, telemetry, transport};
+use crate::{connection, schema, telemetry, transport};
 
 /// How long a process waits at its start for a database that is not up yet.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,6 +47,7 @@ pub struct Assembled {
     pub app: App,
     graphql: Arc<Graphql>,
     listener: TcpListener,
+    connections: connection::Pace,
     sandbox: Option<sandboxed::Running>,
 }
 
@@ -88,18 +90,28 @@ pub async fn assemble(setup: &mut Setup, works: bool, life: &Lifecycle) -> Resul
     let ctx = context(setup, store).await?;
     all_keys(&ctx).await?;
     let engine = start(setup, &ctx, sandbox.as_ref(), works).await?;
+    let limits = Arc::new(limits(setup, &ctx)?);
     let app = App::new(Parts {
         accept: engine.accept.clone(),
+        audit: Audit::start(ctx.clone()),
         recorder: engine.recorder.clone(),
         webhooks: Webhooks::signed_with(&setup.webhook_keys),
         events: Events::start(&ctx, engine.news.clone()),
         emails: Emails::new(&ctx),
         campaigns: Campaigns::new(&ctx),
         engine: RwLock::new(Some(engine)),
-        doorkeeper: Doorkeeper::new(ctx.clone(), setup.admin_key.as_ref(), setup.tokens.take(), setup.proxies.clone()),
+        doorkeeper: Doorkeeper::new(
+            ctx.clone(),
+            setup.admin_key.as_ref(),
+            setup.tokens.take(),
+            setup.proxies.clone(),
+            limits.clone(),
+        ),
+        limits,
         links: Links::default(),
         schema: schema::build(&ctx),
         queue: jobs::live::queue(&ctx),
+        alerts: jobs::live::alerts(&ctx),
         metrics,
         works,
         redis: setup.redis.is_some(),
@@ -107,21 +119,16 @@ pub async fn assemble(setup: &mut Setup, works: bool, life: &Lifecycle) -> Resul
         ctx,
     });
     let graphql = Graphql::new(app.clone(), setup.origins.clone(), setup.pace, life.soft.clone());
-    Ok(Assembled { app, graphql, listener, sandbox })
+    Ok(Assembled { app, graphql, listener, connections: setup.connections, sandbox })
 }
 
 impl Assembled {
     /// Answers requests until a signal; then requests under way and the engine end beside each other.
     pub async fn answer(self, life: &Lifecycle, shutdown: Duration) -> Result<(), Failure> {
-        let Self { app, graphql, listener, .. } = self;
-        let listener = listener.tap_io(|connection| {
-            // An answer is one write: waiting for more to send with it would only make it late.
-            let _ = connection.set_nodelay(true);
-        });
-        let soft = life.soft.clone();
-        let service = transport::router(&graphql).into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(async move { soft.cancelled().await });
-        let serving = tokio::spawn(serving.into_future());
+        let Self { app, graphql, listener, connections, .. } = self;
+        let router = transport::router(&graphql);
+        let serving = connection::serve(listener, router, app.clone(), connections, life.soft.clone());
+        let serving = tokio::spawn(serving);
         life.soft.cancelled().await;
         let ending = async {
             let drained = tokio::time::timeout(DRAIN, async { tokio::join!(serving, graphql.closed()) });
@@ -271,6 +278,19 @@ async fn time(store: &Store) -> Result<DateTime<Utc>, Failure> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// The limits of this process. It takes no more connections than it may have files open.
+fn limits(setup: &Setup, ctx: &Context) -> Result<Limits, Failure> {
+    let mut table = setup.limits.clone();
+    if let Some(allowed) = connection::allowed_by_the_system().filter(|allowed| *allowed < table.limit_connections.0) {
+        tracing::warn!(
+            allowed,
+            "Fewer connections than LIMIT_CONNECTIONS are taken: the limit of open files (ulimit -n) is low"
+        );
+        table.limit_connections = Most(allowed);
+    }
+    Ok(Limits::new(table, ctx.clock.clone(), setup.redis.as_ref())?)
 }
 
 async fn start(

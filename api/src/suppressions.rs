@@ -14,10 +14,11 @@ use jobs::filter::Order;
 use jobs::find::Page;
 use jobs::suppress::enter::{self, NewEntry};
 use jobs::suppress::list::{self, Filter, Sort};
+use serde_json::json;
 
 use crate::config::Setup;
 use crate::failure::Failure;
-use crate::serve;
+use crate::{audit, serve};
 use row::{Columns, Form};
 
 /// What to do about suppressions.
@@ -65,11 +66,25 @@ pub async fn execute(setup: &Setup, asked: Suppressions) -> Result<(), Failure> 
     migration::up(store.write()).await?;
     let ctx = serve::context(setup, store).await?;
     match asked {
-        Suppressions::Import { file, reason, dry_run } => import(&ctx, &file, reason, dry_run).await,
+        Suppressions::Import { file, reason, dry_run } => {
+            let arguments = json!({ "reason": reason.map(Reason::name), "dryRun": dry_run });
+            audit::noted(&ctx.store, &ctx.clock, "suppressions import", arguments, async |entry| {
+                let Sum { entered, skipped, .. } = import(&ctx, &file, reason, dry_run).await?;
+                entry.done = if dry_run { 0 } else { entered as i64 };
+                entry.state_after = Some(json!({ "entered": entered, "skipped": skipped }).to_string());
+                Ok(())
+            })
+            .await
+        }
         Suppressions::Export { reason, mailgun } => {
             let form = if mailgun { Form::Mailgun(reason.unwrap_or(Reason::Bounce)) } else { Form::Ours };
             let filter = Filter { reason, active: Some(true), ..Filter::default() };
-            export(&ctx, &filter, form, io::stdout().lock()).await
+            let arguments = json!({ "reason": reason.map(Reason::name), "mailgun": mailgun });
+            audit::noted(&ctx.store, &ctx.clock, "suppressions export", arguments, async |entry| {
+                entry.done = export(&ctx, &filter, form, io::stdout().lock()).await?;
+                Ok(())
+            })
+            .await
         }
     }
 }
@@ -84,7 +99,7 @@ struct Sum {
     in_flight: usize,
 }
 
-async fn import(ctx: &Context, path: &Path, reason: Option<Reason>, dry_run: bool) -> Result<(), Failure> {
+async fn import(ctx: &Context, path: &Path, reason: Option<Reason>, dry_run: bool) -> Result<Sum, Failure> {
     let (file, size): (Box<dyn Read + Send>, u64) = if path == Path::new("-") {
         (Box::new(io::stdin()), 0)
     } else {
@@ -124,7 +139,7 @@ async fn import(ctx: &Context, path: &Path, reason: Option<Reason>, dry_run: boo
     }
     bar.finish_and_clear();
     println!("{}", words(&sum, dry_run));
-    Ok(())
+    Ok(sum)
 }
 
 /// Shown on a terminal alone.
@@ -164,17 +179,18 @@ fn words(sum: &Sum, dry_run: bool) -> String {
     )
 }
 
-/// Writes the entries that are meant, the oldest first.
-async fn export(ctx: &Context, filter: &Filter, form: Form, out: impl Write) -> Result<(), Failure> {
+/// Writes the entries that are meant, the oldest first. Answers how many.
+async fn export(ctx: &Context, filter: &Filter, form: Form, out: impl Write) -> Result<i64, Failure> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(form.header())?;
-    let mut after = None;
+    let (mut after, mut written) = (None, 0);
     loop {
         let page = Page::First { n: AT_ONCE, after };
         let found = list::list(ctx, filter, page, Sort::Age, Order::Ascending).await?;
         for row in &found.page.items {
             if let Some(record) = form.record(row) {
                 writer.write_record(record)?;
+                written += 1;
             }
         }
         after = found.stopped_at.or(found.page.items.last().map(|row: &Model| row.id));
@@ -182,5 +198,6 @@ async fn export(ctx: &Context, filter: &Filter, form: Form, out: impl Write) -> 
             break;
         }
     }
-    Ok(writer.flush()?)
+    writer.flush()?;
+    Ok(written)
 }

@@ -1,6 +1,7 @@
 //! How requests come in: which path leads where, and what stands before it.
 
 pub(crate) mod body;
+mod cross_origin;
 mod graphiql;
 mod http;
 pub(crate) mod index;
@@ -10,6 +11,8 @@ mod origin;
 mod parameters;
 pub(crate) mod refusal;
 pub mod routes;
+mod secure;
+pub mod whence;
 mod ws;
 
 use std::net::SocketAddr;
@@ -28,11 +31,15 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::auth::{self, Principal};
+use crate::auth::{self, Principal, Refused};
 use crate::dashboard::{self, link};
+use crate::limit::count::Cost;
+use crate::limit::{Tab, What};
+use crate::schema::fault::Fault;
 use crate::{health, rest, unsubscribe, webhook};
 
 use self::refusal::Refusal;
+use self::whence::Whence;
 
 pub use origin::Origins;
 pub use ws::Pace;
@@ -59,16 +66,31 @@ impl Graphql {
 
     /// A request with what its resolvers look for, and with introspection where the caller may have it: whoever has a key where
     /// the API is tried out, elsewhere an ADMIN, since only people at work on a client need it.
-    fn request(&self, request: GraphqlRequest, principal: Principal) -> GraphqlRequest {
-        let request = request.data(principal).data(self.app.clone());
+    fn request(&self, request: GraphqlRequest, principal: Principal, whence: Whence) -> GraphqlRequest {
+        let request = request.data(principal).data(whence).data(self.app.clone());
         let introspects = self.app.playground || principal.scopes.allow(ApiScope::Admin);
         if introspects { request } else { request.disable_introspection() }
     }
 
-    /// Does one operation for this caller, in the time that one has.
-    pub async fn execute(&self, request: GraphqlRequest, principal: Principal) -> GraphqlResponse {
-        let operation = operation::Operation::of(self.request(request, principal));
-        operation.execute(self.app.schema.clone(), operation::LIMIT).await
+    /// Does one operation for this caller, in the time that one has. What it takes of their limits goes on the tab.
+    pub async fn execute(
+        &self,
+        request: GraphqlRequest,
+        principal: Principal,
+        whence: Whence,
+        tab: &Tab,
+    ) -> GraphqlResponse {
+        let operation = operation::Operation::of(self.request(request, principal, whence));
+        self.done(operation, principal, tab).await
+    }
+
+    async fn done(&self, operation: operation::Operation, principal: Principal, tab: &Tab) -> GraphqlResponse {
+        let Cost { mutations, emails } = operation.cost();
+        let asked = [(What::Mutations, mutations), (What::Emails, emails)];
+        match tab.note(self.app.limits.take(principal.key, &asked).await) {
+            Ok(()) => operation.execute(self.app.schema.clone(), operation::LIMIT).await,
+            Err(excess) => Fault::from(excess).response(),
+        }
     }
 
     /// Reads what this caller sends, as far as they may.
@@ -100,11 +122,16 @@ pub fn router(graphql: &Arc<Graphql>) -> Router {
         .route("/metrics", get(health::metrics))
         .route(webhook::PATH, post(webhook::take))
         .route(webhook::PATH_BELOW_API, post(webhook::take))
-        .route(unsubscribe::PATH, get(unsubscribe::ask).post(unsubscribe::act))
+        .route(
+            unsubscribe::PATH,
+            get(unsubscribe::ask).post(unsubscribe::act).layer(from_fn_with_state(app.clone(), unsubscribe::gate)),
+        )
         .route_layer(guard.clone())
         .with_state(app);
     let rest = rest::router().layer(guard).layer(map_response(rest::in_our_form)).with_state(graphql.clone());
-    pages.merge(api).merge(rest).fallback(nowhere)
+    let all = pages.merge(api).merge(rest).fallback(nowhere);
+    let secured = secure::Secured::new(graphql.app.ctx.settings.public_url.as_deref());
+    all.layer(from_fn_with_state(graphql.clone(), cross_origin::share)).layer(from_fn_with_state(secured, secure::head))
 }
 
 /// What is answered at `/graphql` without a key in the request's head: a socket says its key when it is open, a page has a field
@@ -118,10 +145,15 @@ async fn before_the_guard(
     let (headers, is_get) = (request.headers(), request.method() == Method::GET);
     if is_get && headers.contains_key(header::UPGRADE) {
         let from = graphql.app.doorkeeper.address(peer.ip(), headers);
-        return ws::upgrade(graphql, from, request).await.into_response();
+        return match graphql.app.limits.take_from_address(What::AddressRequests, from) {
+            Ok(()) => ws::upgrade(graphql, from, request).await.into_response(),
+            Err(excess) => Refused::Limited(excess).into_response(),
+        };
     }
     if is_get && graphql.app.playground && request.uri().query().is_none() && media::wants_page(headers) {
-        return graphiql::page();
+        let from = graphql.app.doorkeeper.address(peer.ip(), headers);
+        let counted = graphql.app.limits.take_from_address(What::AddressRequests, from);
+        return counted.map_or_else(|excess| Refused::Limited(excess).into_response(), |()| graphiql::page());
     }
     let stranger = !headers.contains_key(header::AUTHORIZATION);
     if stranger && body::declared(headers).is_some_and(|length| length > body::OF_A_STRANGER) {

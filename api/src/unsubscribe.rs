@@ -1,12 +1,16 @@
 //! Where the links in campaign mail lead (RFC 8058). A POST unsubscribes, without a cookie, a key or a redirect, since mail
 //! programs send it for their users; a GET shows a page with a button and never acts, since scanners follow every link.
 
-use axum::extract::{Path, State};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use jobs::unsubscribe::Link;
 
 use crate::app::App;
+use crate::limit::What;
 
 /// Where the links lead.
 pub const PATH: &str = "/u/{token}";
@@ -25,6 +29,20 @@ pub enum Page {
     NoSuchLink,
     /// The database is away.
     Later,
+}
+
+/// Lets only so many in at a time, of all and of an address: a mailbox provider has few addresses, and comes back.
+pub async fn gate(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let from = app.doorkeeper.address(peer.ip(), request.headers());
+    match app.limits.places.hold_both(What::AddressUnsubscribes, from, What::Unsubscribes) {
+        Ok(_places) => next.run(request).await,
+        Err(_) => ([(header::RETRY_AFTER, "1")], Page::Later).into_response(),
+    }
 }
 
 /// Asks whether they want to.

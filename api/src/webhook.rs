@@ -1,19 +1,23 @@
 //! What Mailgun reports, over HTTP: no key, but a signature. Whatever is answered here decides whether Mailgun keeps an event
 //! for us: 200 is said after the commit alone, and 406, after which it never comes again, only of what no repetition could mend.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use entity::alert_count::Count;
 use jobs::event::{Envelope, Keys, Unreadable, Unsigned};
 use jobs::record::Recorded;
 use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::app::App;
+use crate::connection::Visitor;
+use crate::limit::What;
 use crate::transport::body::Room;
 use crate::transport::refusal::Refusal;
 use crate::transport::refused;
@@ -24,8 +28,9 @@ pub const PATH: &str = "/webhooks/mailgun";
 /// The same, beside the other paths of the API.
 pub const PATH_BELOW_API: &str = "/api/email-reliability/webhook/mailgun";
 
-/// More than is taken: whoever sends too much is told so, which needs the connection to be read to its end.
-const MOST_READ: usize = 1024 * 1024;
+/// More than is taken: whoever sends too much is told so, which needs the connection to be read to its end. As many as an
+/// address may have under way (LIMIT_WEBHOOKS) fill half of the room.
+const MOST_READ: usize = 512 * 1024;
 
 /// Seconds between two lines of the log about signatures: anybody may send wrong ones as fast as they like.
 const BETWEEN_WORDS: i64 = 60;
@@ -47,22 +52,43 @@ impl Webhooks {
 }
 
 /// Takes a webhook.
-pub async fn take(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
-    let outcome = match recorded(&app, &headers, body).await {
+pub async fn take(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    visitor: Option<Extension<Visitor>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let from = app.doorkeeper.address(peer.ip(), &headers);
+    let outcome = match recorded(&app, from, visitor, &headers, body).await {
         Ok(recorded) => Outcome::Recorded(recorded),
         Err(outcome) => outcome,
     };
     metrics::counter!("mailmind_webhooks_total", "outcome" => outcome.name()).increment(1);
+    if let Some(count) = outcome.alerted() {
+        app.ctx.alerts.count(count, 1);
+    }
     outcome.answer(&app)
 }
 
-async fn recorded(app: &App, headers: &HeaderMap, body: Body) -> Result<Recorded, Outcome> {
+async fn recorded(
+    app: &App,
+    from: IpAddr,
+    visitor: Option<Extension<Visitor>>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Recorded, Outcome> {
+    let place = app.limits.places.hold_both(What::AddressWebhooks, from, What::Webhooks);
+    let _place = place.map_err(|_| Outcome::Unread(Refusal::Full))?;
     let held = app.webhooks.room.read(headers, body, MOST_READ).await.map_err(|refusal| match refusal {
         Refusal::TooLarge(_) => Outcome::Unreadable(Unreadable::TooLarge),
         other => Outcome::Unread(other),
     })?;
     let envelope = Envelope::read(held.bytes.into()).map_err(Outcome::Unreadable)?;
     let signed = app.webhooks.keys.verify(envelope).map_err(Outcome::Unsigned)?;
+    if let Some(Extension(visitor)) = visitor {
+        visitor.is_known();
+    }
     app.recorder.take(signed).await.map_err(Outcome::NotStored)
 }
 
@@ -91,6 +117,16 @@ impl Outcome {
             Outcome::Unsigned(Unsigned::Missing | Unsigned::NoTime | Unsigned::Wrong) => "unsigned",
             Outcome::Unread(_) => "unread",
             Outcome::NotStored(_) => "not_stored",
+        }
+    }
+
+    /// What an alert counts.
+    fn alerted(&self) -> Option<Count> {
+        match self {
+            Outcome::Unsigned(Unsigned::NoKey) => Some(Count::NoKey),
+            Outcome::Unsigned(_) => Some(Count::Unsigned),
+            Outcome::Recorded(Recorded::TokenReused) => Some(Count::TokenReused),
+            Outcome::Recorded(_) | Outcome::Unreadable(_) | Outcome::Unread(_) | Outcome::NotStored(_) => None,
         }
     }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { open } from './look.ts'
+import { expectAccessible, open } from './look.ts'
 import { until } from './service.ts'
 import { browser, complaints, page, row, says, service } from './stage.ts'
 
@@ -308,6 +308,50 @@ describe('keys', () => {
     })
     await reader.context.close()
   })
+})
+
+it('an address is shown for a reason to whoever may have it shown', async () => {
+  const made = await service.ask<{ createApiKey: { secret: string } }>('mutation { createApiKey(input: { name: "Support", scopes: [READ, REVEAL] }) { secret userErrors { code field message } } }')
+  const support = await open(browser, { key: made.createApiKey.secret })
+  await support.page.goto(`${service.url}/emails`)
+  await support.page.locator('[data-row]').first().click()
+  await support.page.getByRole('button', { name: 'Show the address…' }).click()
+  await support.page.getByLabel('Why').fill('Ticket 4711')
+  await expectAccessible(support.page)
+  await support.page.getByRole('button', { name: 'Show it' }).click()
+  await expect.poll(() => support.page.getByTestId('revealed').textContent()).toMatch(/^[^*]+@/)
+  expect(support.complaints).toEqual([])
+  await support.context.close()
+  await page.goto(`${service.url}/settings`)
+  await page.getByRole('region', { name: 'Audit log' }).getByRole('button', { name: 'revealAddress' }).click()
+  await page.getByRole('dialog', { name: 'revealAddress' }).getByText('Ticket 4711').waitFor()
+})
+
+it('what was done is told in the audit log, and found there', async () => {
+  await page.goto(`${service.url}/settings`)
+  const log = page.getByRole('region', { name: 'Audit log' })
+  const entries = log.getByTestId('audit-row')
+  const total = () => log.getByTestId('total').textContent()
+  await entries.first().waitFor()
+  expect(await entries.getByText('sendEmail', { exact: true }).count()).toBe(0)
+  await log.getByLabel('Sends too').check()
+  await entries.getByText('sendEmail', { exact: true }).first().waitFor()
+  await log.getByRole('button', { name: 'Clear' }).click()
+  await log.getByLabel('Operation').fill('revokeApiKey')
+  await page.keyboard.press('Enter')
+  await expect.poll(total).toBe('1 entry')
+  await log.getByRole('button', { name: 'revokeApiKey' }).click()
+  const entry = page.getByRole('dialog', { name: 'revokeApiKey' })
+  await entry.getByText('revokedAt').waitFor()
+  await entry.getByText('POST /graphql').waitFor()
+  await expectAccessible(page)
+  await page.keyboard.press('Escape')
+  await log.getByRole('button', { name: 'Clear' }).click()
+  await log.getByLabel('About').fill('imported.example')
+  await page.keyboard.press('Enter')
+  await expect.poll(total).toBe('0 entries')
+  await log.getByText('No entry matches').waitFor()
+  expect(complaints).toEqual([])
 })
 
 it('everything is reached by keys', async () => {

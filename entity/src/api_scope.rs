@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum ApiScope {
     /// Read everything but contents and metadata. A caller who may only read sees addresses masked.
     Read = 1,
+    /// Have an address shown that is masked for whoever may only read, one at a time, for a reason, and noted in the audit log.
+    Reveal = 16,
     /// Send emails.
     Send = 2,
     /// Control what was sent: cancel, retry, pause, clean, suppress. Includes READ.
@@ -20,12 +22,14 @@ pub enum ApiScope {
 
 impl ApiScope {
     /// All of them, the least first.
-    pub const ALL: [ApiScope; 4] = [ApiScope::Read, ApiScope::Send, ApiScope::Manage, ApiScope::Admin];
+    pub const ALL: [ApiScope; 5] =
+        [ApiScope::Read, ApiScope::Reveal, ApiScope::Send, ApiScope::Manage, ApiScope::Admin];
 
     /// Its name in the API, in tokens and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             ApiScope::Read => "READ",
+            ApiScope::Reveal => "REVEAL",
             ApiScope::Send => "SEND",
             ApiScope::Manage => "MANAGE",
             ApiScope::Admin => "ADMIN",
@@ -66,12 +70,12 @@ impl ApiScopes {
     pub fn allow(self, scope: ApiScope) -> bool {
         let enough = match scope {
             ApiScope::Read => ApiScope::Read as i32 | ApiScope::Manage as i32,
-            ApiScope::Send | ApiScope::Manage | ApiScope::Admin => scope as i32,
+            ApiScope::Reveal | ApiScope::Send | ApiScope::Manage | ApiScope::Admin => scope as i32,
         };
         self.0 & (enough | ApiScope::Admin as i32) != 0
     }
 
-    /// Whether addresses are shown in full, and contents at all: to whoever may do more than read.
+    /// Whether addresses are shown in full, and contents at all: to whoever may send, manage or administer.
     pub fn see_addresses(self) -> bool {
         [ApiScope::Send, ApiScope::Manage, ApiScope::Admin].into_iter().any(|scope| self.allow(scope))
     }
@@ -103,14 +107,15 @@ mod tests {
 
     #[test]
     fn a_scope_allows_itself_and_what_it_includes() {
-        use ApiScope::{Admin, Manage, Read, Send};
-        let cases: [(&[ApiScope], &[ApiScope]); 6] = [
+        use ApiScope::{Admin, Manage, Read, Reveal, Send};
+        let cases: [(&[ApiScope], &[ApiScope]); 7] = [
             (&[], &[]),
             (&[Read], &[Read]),
+            (&[Reveal], &[Reveal]),
             (&[Send], &[Send]),
             (&[Manage], &[Read, Manage]),
             (&[Send, Manage], &[Read, Send, Manage]),
-            (&[Admin], &[Read, Send, Manage, Admin]),
+            (&[Admin], &[Read, Reveal, Send, Manage, Admin]),
         ];
         for (given, allowed) in cases {
             let found: Vec<ApiScope> = ApiScope::ALL.into_iter().filter(|scope| scopes(given).allow(*scope)).collect();
@@ -121,6 +126,7 @@ mod tests {
     #[test]
     fn addresses_are_masked_for_whoever_may_only_read() {
         assert!(!scopes(&[ApiScope::Read]).see_addresses());
+        assert!(!scopes(&[ApiScope::Read, ApiScope::Reveal]).see_addresses(), "each is asked for by itself");
         for more in [ApiScope::Send, ApiScope::Manage, ApiScope::Admin] {
             assert!(scopes(&[ApiScope::Read, more]).see_addresses(), "{more}");
         }
@@ -128,9 +134,9 @@ mod tests {
 
     #[test]
     fn scopes_are_read_back_as_they_were_stored() {
-        for bits in 0..16 {
+        for bits in 0..32 {
             assert_eq!(ApiScopes::from_bits(bits).bits(), bits);
         }
-        assert_eq!(ApiScopes::from_bits(16), ApiScopes::default());
+        assert_eq!(ApiScopes::from_bits(32), ApiScopes::default());
     }
 }

@@ -6,16 +6,19 @@
 //! `suppression_fact`, counted in `suppression_tally`, kept like Mailgun's own lists by `provider_list` and `provider_order`), `lead`, `delivery_event` (around it `event_clock`, `event_key`,
 //! `event_seal`, `webhook_token`, `quarantined_event`; told to an `event_endpoint`, signed with its `endpoint_secret`s, as
 //! `event_dispatch` and `event_replay` have it), `unsubscribe_key`, `retention_run`, `erasure` and `mark_key` (who was
-//! erased, and what stands for them), and
+//! erased, and what stands for them), `audit_entry` (who did what), `alert` (what is wrong, told by an `alert_count`), and
 //! what follows from events: `email_facts` and `campaign_metrics`. A `campaign` has a content, perhaps from a `template`, and its
 //! `recipient`s.
 
 #![expect(missing_docs, reason = "a column's name says it; where it does not, it has a comment")]
 
 pub mod address;
+pub mod alert;
+pub mod alert_count;
 pub mod api_key;
 pub mod api_scope;
 pub mod attempt;
+pub mod audit_entry;
 pub mod breaker;
 pub mod bulk_operation;
 pub mod campaign;

@@ -1,5 +1,6 @@
-//! `recipient_mark_keys`: the one secret that addresses of erased recipients are hashed with, sealed under the keyring. It is
-//! made once and outlives every rotation: an address must stay blocked for as long as its mark stands in the list.
+//! `recipient_mark_keys`: the secret that addresses of erased recipients are hashed with, sealed under the keyring. It is
+//! made once and outlives every rotation: an address must stay blocked for as long as its mark stands in the list. Another one is
+//! the audit log's, which names nobody either.
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
@@ -7,10 +8,13 @@ use sea_orm::entity::prelude::*;
 /// The table's name, to which the wrapped key and the secret are bound.
 pub const TABLE: &str = "recipient_mark_keys";
 
-/// The id of the one row.
+/// The id of the secret for who was erased.
 pub const ID: Uuid = Uuid::from_u128(1);
 
-/// The secret.
+/// The id of the audit log's secret: that nobody was ever erased is known by there being no other row.
+pub const OF_AUDIT: Uuid = Uuid::from_u128(2);
+
+/// A secret.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "recipient_mark_keys")]
 pub struct Model {

@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use entity::address::Mailbox;
-use entity::{Status, content, email};
+use entity::{Status, audit_entry, content, email};
 use futures::future::FutureExt;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub use draft::{Checked, Complaint, Draft, TemplateContent};
 
+use crate::audit;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::filter::made_at;
@@ -61,6 +62,8 @@ struct Admission {
     keys: Vec<String>,
     content: Arc<content::Model>,
     idempotency: Option<Idempotency>,
+    /// The call that it came with, as the audit log has it.
+    entry: Option<Arc<audit_entry::Model>>,
 }
 
 #[derive(Debug)]
@@ -100,6 +103,22 @@ impl Accept {
     /// # Errors
     /// When the database could store none of them: the same keys may be used again.
     pub async fn take(&self, api_key: Uuid, drafts: Vec<Draft>) -> Result<Vec<Answer>> {
+        self.take_noted(api_key, drafts, None).await
+    }
+
+    /// The same for a call that has an entry in the audit log: it is stored with the call's first email, in one transaction, and
+    /// counts those that are new.
+    ///
+    /// # Errors
+    /// As [`Accept::take`].
+    pub async fn take_noted(
+        &self,
+        api_key: Uuid,
+        drafts: Vec<Draft>,
+        entry: Option<audit_entry::Model>,
+    ) -> Result<Vec<Answer>> {
+        let single = drafts.len() == 1;
+        let mut entry = entry.map(Arc::new);
         // To the millisecond, as ids keep it: what is due now is due when it is accepted, and not a moment later.
         let now = self.ctx.clock.now().trunc_subsecs(3);
         let mut contents = Contents::default();
@@ -126,7 +145,12 @@ impl Accept {
                 }
                 Ok(mail) => {
                     let scope = scopes.next().unwrap_or_default();
-                    let member = Arc::new(self.admission(mail, scope, idempotency, &mut contents, now)?);
+                    let mut member = self.admission(mail, scope, idempotency, &mut contents, now)?;
+                    if let Some(entry) = entry.as_mut().filter(|_| single) {
+                        Arc::make_mut(entry).subject = Some(audit::email(member.email.id));
+                    }
+                    member.entry.clone_from(&entry);
+                    let member = Arc::new(member);
                     let key = member.idempotency.as_ref().map(|own| own.key.clone());
                     if key.is_none_or(|key| keys.insert(key)) {
                         Waiting::First(member.clone(), self.group.send(member)?)
@@ -241,7 +265,7 @@ impl Accept {
             sent_at: None,
             finished_at: None,
         };
-        Ok(Admission { email, keys, content, idempotency })
+        Ok(Admission { email, keys, content, idempotency, entry: None })
     }
 }
 

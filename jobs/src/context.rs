@@ -46,6 +46,8 @@ pub struct Settings {
     pub most_tags: usize,
     /// `SUPPRESSION_SYNC`.
     pub suppression_sync: Direction,
+    /// What is alerted, and who is told.
+    pub alerts: crate::alert::Settings,
     /// `OUTBOUND_PRIVATE_NETWORKS`
     pub outbound_networks: Networks,
 }
@@ -66,6 +68,7 @@ impl Default for Settings {
             policies: [Policy::Resend, Policy::Verify, Policy::Verify],
             most_tags: 3,
             suppression_sync: Direction::Both,
+            alerts: crate::alert::Settings::default(),
             outbound_networks: Networks::default(),
         }
     }
@@ -102,10 +105,13 @@ pub struct Context {
     pub executor: tokio::sync::Notify,
     pub unsubscribe: crate::unsubscribe::Key,
     pub marks: crate::erase::Marks,
+    pub audit_marks: crate::erase::Marks,
     /// The client that tells endpoints.
     pub poster: Poster,
     pub foreign_ids: crate::reconcile::mark::ForeignIds,
     pub batch_ids: crate::reconcile::mark::BatchIds,
+    /// What this process knows of alerts by itself.
+    pub alerts: crate::alert::Own,
     /// Which counters this process adds to ([`entity::tally`]).
     pub shard_of_process: i16,
     /// Cancelled when the process is to take nothing new.
@@ -139,9 +145,11 @@ impl Context {
             executor: tokio::sync::Notify::new(),
             unsubscribe: crate::unsubscribe::Key::default(),
             marks: crate::erase::Marks::default(),
+            audit_marks: crate::erase::Marks::of_audit(),
             poster: Poster::default(),
             foreign_ids: crate::reconcile::mark::ForeignIds::default(),
             batch_ids: crate::reconcile::mark::BatchIds::default(),
+            alerts: crate::alert::Own::default(),
             shard_of_process: (chance * 8.0) as i16,
             stop,
             abandon: CancellationToken::new(),

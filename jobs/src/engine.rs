@@ -18,7 +18,7 @@ use crate::record::Recorder;
 use crate::send::Sender;
 use crate::sync::provider::Provider;
 use crate::sync::{self, Direction};
-use crate::{bulk, cron, dispatch, reconcile, resolve, watch};
+use crate::{alert, bulk, cron, dispatch, reconcile, resolve, watch};
 
 /// A running process.
 pub struct Engine {
@@ -99,6 +99,10 @@ impl Engine {
             keep_alike(sync::Desk { ctx: ctx.clone(), provider: lists }, &tasks);
         }
         let news = News::start(&ctx, told, recorder.recorded(), &tasks)?;
+        // In processes without workers too: that nobody sends is for somebody to say.
+        let seen = lanes.clone();
+        tasks.spawn(alert::watch(ctx.clone(), move || configured && !seen.redis_available()));
+        call_out(&ctx, &tasks);
         if workers {
             tasks.spawn(dispatch::run(ctx.clone(), news.clone(), tasks.clone()));
         }
@@ -131,6 +135,15 @@ impl Engine {
             tracing::warn!("Not everything ended in time; leases will tell");
         }
         self.ctx.abandon.cancel();
+    }
+}
+
+/// Tells whoever listens of alerts, where the settings name somebody.
+fn call_out(ctx: &Arc<Context>, tasks: &TaskTracker) {
+    let Some(url) = &ctx.settings.alerts.url else { return };
+    match alert::Receiver::new(url, ctx.timing.post) {
+        Ok(receiver) => drop(tasks.spawn(alert::tell(ctx.clone(), receiver))),
+        Err(why) => tracing::error!(cause = %why, "Nobody will be told of alerts"),
     }
 }
 

@@ -22,6 +22,12 @@ pub enum Cover {
 }
 
 impl Cover {
+    /// A hold covers exactly this.
+    pub fn is_of(&self, hold: &hold::Model) -> bool {
+        let (kind, subject) = self.key();
+        hold.kind == kind && hold.subject == subject
+    }
+
     fn key(&self) -> (Kind, String) {
         match self {
             Cover::Queue => (Kind::Queue, String::new()),

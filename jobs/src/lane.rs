@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-pub use connection::RedisSettings;
+pub use connection::{Connection, RedisSettings};
 pub use deliver::{Deliver, NotADoorbell};
 pub use timing::LaneTiming;
 

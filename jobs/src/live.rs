@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::Context;
+use crate::alert::{self, Alert};
 use crate::error::{Error, Result};
 use crate::stats::{self, QueueStats};
 
@@ -42,6 +43,16 @@ pub fn queue(ctx: &Arc<Context>) -> Live<QueueStats> {
     let look = move || -> BoxFuture<'static, Result<QueueStats>> {
         let ctx = shared.clone();
         Box::pin(async move { stats::queue(&ctx).await })
+    };
+    Live::new(look, ctx.stop.clone())
+}
+
+/// What is alerted, as it changes.
+pub fn alerts(ctx: &Arc<Context>) -> Live<Vec<Alert>> {
+    let shared = ctx.clone();
+    let look = move || -> BoxFuture<'static, Result<Vec<Alert>>> {
+        let ctx = shared.clone();
+        Box::pin(async move { alert::list(&ctx).await })
     };
     Live::new(look, ctx.stop.clone())
 }

@@ -11,12 +11,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::Status;
+use entity::alert_count::Count;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use due::{Doubtful, due, resends};
 
+use crate::Context;
 use crate::control::repeat;
 use crate::error::Result;
 use crate::event::{Event, Kind, LogItem};
@@ -115,7 +117,7 @@ async fn ask(desk: &Desk, group: &Group) -> Result<()> {
         };
         moves.push(Move { email: email.id, cause });
     }
-    alert(&group.domain, &held);
+    alert(ctx, &group.domain, &held);
     apply(desk, &moves).await
 }
 
@@ -177,8 +179,9 @@ fn cause_of(fence: i32, step: Step) -> Cause {
 }
 
 /// Somebody has to decide.
-fn alert(domain: &str, held: &BTreeMap<&'static str, usize>) {
+fn alert(ctx: &Context, domain: &str, held: &BTreeMap<&'static str, usize>) {
     for (why, emails) in held {
+        ctx.alerts.count(Count::Undecided, i64::try_from(*emails).unwrap_or(i64::MAX));
         metrics::counter!("mailmind_unconfirmed_held_total", "why" => *why).increment(*emails as u64);
         tracing::error!(
             domain,

@@ -17,8 +17,9 @@ pub(crate) use payloads::{GONE, is_gone};
 
 use crate::control::repeat;
 use crate::error::Result;
+use crate::filter::first_id;
 use crate::store::execute;
-use crate::{Context, bulk, erase, hold, stats};
+use crate::{Context, alert, bulk, erase, hold, stats};
 
 /// For how long what is set by the user is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Periods {
     pub tokens: TimeDelta,
     /// `RETENTION_KEYS`
     pub keys: TimeDelta,
+    /// `RETENTION_AUDIT`
+    pub audit: TimeDelta,
 }
 
 impl Default for Periods {
@@ -46,6 +49,7 @@ impl Default for Periods {
             emails: TimeDelta::days(400),
             tokens: TimeDelta::hours(13),
             keys: TimeDelta::days(7),
+            audit: TimeDelta::days(400),
         }
     }
 }
@@ -66,6 +70,8 @@ pub struct Rule {
 enum How {
     /// By a statement that deletes up to `$2` rows from before `$1`, the oldest first, found by an index.
     Delete(&'static str),
+    /// The same of rows whose ids tell their times: `$1` is the first id of that time.
+    DeleteIds(&'static str),
     /// By a walk of its own, from before the time given. Answers how many went.
     Walk(fn(&Context, DateTime<Utc>) -> BoxFuture<'_, Result<u64>>),
 }
@@ -121,6 +127,16 @@ pub const RULES: &[Rule] = &[
         ),
     },
     Rule {
+        name: "audit log",
+        what: "entries of the audit log that were made before",
+        variable: Some("RETENTION_AUDIT"),
+        after: |periods| periods.audit,
+        how: How::DeleteIds(
+            "DELETE FROM audit_log WHERE id IN \
+             (SELECT a.id FROM audit_log a WHERE a.id < $1 ORDER BY a.id LIMIT $2)",
+        ),
+    },
+    Rule {
         name: "unconfirmed events",
         what: "events in quarantine: Mailgun's log reaches back no further",
         variable: None,
@@ -163,6 +179,23 @@ pub const RULES: &[Rule] = &[
         variable: None,
         after: |_| TimeDelta::hours(2),
         how: How::Walk(|ctx, _| stats::forget_rates(ctx).boxed()),
+    },
+    Rule {
+        name: "alerts",
+        what: "alerts that were over before",
+        variable: None,
+        after: |_| TimeDelta::days(90),
+        how: How::Delete(
+            "DELETE FROM alerts WHERE id IN \
+             (SELECT a.id FROM alerts a WHERE a.resolved_at < $1 ORDER BY a.resolved_at LIMIT $2)",
+        ),
+    },
+    Rule {
+        name: "alert counts",
+        what: "what alerts counted in each minute",
+        variable: None,
+        after: |_| TimeDelta::hours(1),
+        how: How::Walk(|ctx, _| alert::count::forget(ctx).boxed()),
     },
     Rule {
         name: "dispatches",
@@ -250,14 +283,8 @@ impl Rule {
         let before = now - (self.after)(&ctx.settings.retention);
         let removed = match self.how {
             How::Walk(walk) => walk(ctx, before).await?,
-            How::Delete(text) => {
-                in_groups(ctx, || async {
-                    let statement = ctx.store.sql(text, [Value::from(before), Value::from(GROUP)]);
-                    let met = execute(ctx.store.write(), statement).await?.rows_affected();
-                    Ok(Group { removed: met, more: met == GROUP.unsigned_abs() })
-                })
-                .await?
-            }
+            How::Delete(text) => delete(ctx, text, before.into()).await?,
+            How::DeleteIds(text) => delete(ctx, text, first_id(before).into()).await?,
         };
         let text = "UPDATE retention_runs SET ran_at = $1, removed = $2, total = total + $2 WHERE rule = $3";
         let n = i64::try_from(removed).unwrap_or(i64::MAX);
@@ -269,6 +296,16 @@ impl Rule {
         metrics::counter!("mailmind_retention_removed_total", "rule" => self.name).increment(removed);
         Ok(removed)
     }
+}
+
+/// Deletes what was made before, group after group.
+async fn delete(ctx: &Context, text: &'static str, before: Value) -> Result<u64> {
+    in_groups(ctx, || async {
+        let statement = ctx.store.sql(text, [before.clone(), Value::from(GROUP)]);
+        let met = execute(ctx.store.write(), statement).await?.rows_affected();
+        Ok(Group { removed: met, more: met == GROUP.unsigned_abs() })
+    })
+    .await
 }
 
 /// The rule has its row.

@@ -63,6 +63,8 @@ pub struct Timing {
     pub expand: Duration,
     /// How often the clock is aligned with the database's.
     pub align: Duration,
+    /// What the table of alerts calls a minute; four times in one, somebody looks.
+    pub minute: Duration,
     /// How long a stopping process may finish what is open.
     pub shutdown: Duration,
 }
@@ -98,6 +100,7 @@ impl Default for Timing {
             watch: Duration::from_secs(1),
             expand: Duration::from_secs(1),
             align: Duration::from_secs(30),
+            minute: Duration::from_secs(60),
             shutdown: Duration::from_secs(25),
         }
     }
@@ -136,8 +139,25 @@ impl Timing {
             watch: whole.watch / n,
             expand: whole.expand / n,
             align: whole.align / n,
+            minute: whole.minute / n,
             shutdown: whole.shutdown,
         }
+    }
+
+    /// So many minutes of an alert.
+    pub fn minutes(&self, n: u32) -> TimeDelta {
+        delta(self.minute.saturating_mul(n))
+    }
+
+    /// A span that was set for real minutes, by those of alerts.
+    pub fn as_minutes_go(&self, span: TimeDelta) -> TimeDelta {
+        let share = self.minute.as_secs_f64() / 60.0;
+        delta(span.to_std().unwrap_or_default().mul_f64(share))
+    }
+
+    /// How often alerts are looked at.
+    pub fn alert_round(&self) -> Duration {
+        self.minute / 4
     }
 }
 

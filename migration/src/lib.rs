@@ -24,6 +24,8 @@ mod m20261124_000015_plans;
 mod m20261124_000017_provider_lists;
 mod m20261124_000018_keeping;
 mod m20261124_000019_erasure;
+mod m20261124_000020_audit;
+mod m20261124_000021_alerts;
 mod m20261124_000022_endpoints;
 
 /// The list, in order.
@@ -49,6 +51,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000017_provider_lists::Migration),
             Box::new(m20261124_000018_keeping::Migration),
             Box::new(m20261124_000019_erasure::Migration),
+            Box::new(m20261124_000020_audit::Migration),
+            Box::new(m20261124_000021_alerts::Migration),
             Box::new(m20261124_000022_endpoints::Migration),
         ]
     }

@@ -1,6 +1,8 @@
 //! The program as its users meet it: started as a process, asked over HTTP.
 
 mod account;
+mod alerts;
+mod audit;
 mod campaigns;
 mod control;
 mod documents;
@@ -20,7 +22,7 @@ mod start;
 mod suppressions;
 mod sync;
 mod templates;
-mod ws;
+pub mod ws;
 
 use serde_json::{Value, json};
 use tests::child::Scratch;

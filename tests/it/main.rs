@@ -9,6 +9,7 @@ macro_rules! on_both {
     };
 }
 
+mod alerts;
 mod api;
 mod campaigns;
 mod canary;
@@ -27,6 +28,7 @@ mod harness;
 mod holds;
 mod keyring;
 mod leases;
+mod limits;
 mod lists;
 mod migrations;
 mod ops;

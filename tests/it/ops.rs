@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use jobs::alert::{self, Limit, Name, RULES, Thresholds};
 use serde_json::Value;
 use tests::child::Scratch;
 use tests::database::Backend;
@@ -125,6 +126,70 @@ fn each_alert_is_raised_by_what_it_is_for() {
     for alert in alerts {
         assert!(cases.contains(&format!("- alertname: {alert}\n")), "nothing raises {alert}");
         assert!(cases.contains(&format!("alertname: {alert}, eval_time")), "nothing shows that {alert} can be silent");
+    }
+}
+
+/// The lines of the rule of Prometheus that has this name.
+fn rule<'a>(rules: &'a str, name: &str) -> &'a str {
+    let from = rules.find(&format!("- alert: {name}\n")).unwrap_or_else(|| panic!("no rule {name}"));
+    let rest = &rules[from + 1..];
+    &rest[..rest.find("- alert: ").unwrap_or(rest.len())]
+}
+
+/// Whoever has Prometheus is told the same as everybody else: what is raised, from where on, and after how long.
+#[test]
+fn the_rules_are_those_of_the_services_own_alerts() {
+    let rules = read("ops/prometheus/rules.yaml");
+    let own = Thresholds::default();
+    let seconds = |span: chrono::TimeDelta| span.num_seconds();
+    let share = |record: &str, limit: Limit| vec![format!("{record} > {}", limit.share), format!(">= {}", limit.of)];
+    for alert in RULES {
+        let text = rule(&rules, alert.name);
+        let held = text.lines().find_map(|line| line.trim().strip_prefix("for: ")).unwrap_or("0m");
+        assert_eq!(held, format!("{}m", alert.hold), "{}", alert.name);
+        assert!(text.contains(&format!("severity: {} }}", alert.severity.name())), "{}: {text}", alert.name);
+        assert!(text.contains(&format!("runbook: {}\n", alert.runbook())), "{}: {text}", alert.name);
+        let figures = match alert.alert {
+            Name::QueueStalled => vec![format!("_seconds) > {} and", alert::STALLED * 60), "_minute) == 0".to_owned()],
+            Name::OldestAge => {
+                let each = ["high", "normal", "low"].into_iter().zip(own.oldest);
+                each.map(|(lane, most)| format!("lane=\"{lane}\"}}) > {}\n", seconds(most))).collect()
+            }
+            Name::FailureShare => share(&format!("failure_share:{}m", alert::TRIED_WITHIN), own.failure_share),
+            Name::BounceRate => share("bounce_rate:6h", own.bounce_rate),
+            Name::ComplaintRate => share("complaint_rate:24h", own.complaint_rate),
+            Name::SignatureFailures => vec![format!("[{}m])) > {}\n", alert::SIGNED_WITHIN, alert::STRANGERS)],
+            Name::Doubles | Name::Undecided => vec![format!("[{}h])) > 0\n", alert::ONCE_WITHIN / 60)],
+            Name::ReconcilerLag => vec![format!(" > {}\n", alert::LAG * 60)],
+            Name::BreakerOpen | Name::SyncStuck => vec![") > 0\n".to_owned()],
+            Name::WebhooksSilent | Name::LogUnreadable => vec![") == 1\n".to_owned()],
+            Name::RedisAway | Name::DatabaseAway => vec!["_up == 0\n".to_owned()],
+        };
+        for figure in figures {
+            assert!(text.contains(&figure), "{} lacks {figure:?}: {text}", alert.name);
+        }
+    }
+    let others = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let others: Vec<&str> = others.filter(|name| RULES.iter().all(|alert| alert.name != *name)).collect();
+    assert_eq!(others, ["alerts_unheard", "not_scraped"], "what a service can't say of itself");
+}
+
+#[test]
+fn the_documentation_has_the_table_of_alerts() {
+    let page = read("docs/operating.md");
+    let after = |minutes| if minutes == 0 { "at once".to_owned() } else { format!("{minutes} min") };
+    for alert in RULES {
+        let variable = alert.variable.map(|variable| format!(" `{variable}`.")).unwrap_or_default();
+        let line = format!(
+            "| [`{}`](troubleshooting.md#{}) | {} | {}{variable} | {} | {} |\n",
+            alert.name,
+            alert.place,
+            alert.severity.name(),
+            alert.means,
+            after(alert.hold),
+            after(alert.calm)
+        );
+        assert!(page.contains(&line), "docs/operating.md lacks {line}");
     }
 }
 

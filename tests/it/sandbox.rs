@@ -2,7 +2,7 @@
 
 mod endpoints;
 mod fates;
-mod receiver;
+pub mod receiver;
 mod webhooks;
 
 use api::sandbox::{Sandbox, Settings};

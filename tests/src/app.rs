@@ -37,6 +37,8 @@ pub struct Plan {
     pub hurry_posts: u32,
     /// .. and those of looks into Mailgun's log by this.
     pub hurry_log: u32,
+    /// .. and the minutes of alerts by this.
+    pub hurry_alerts: u32,
     /// What the user would set.
     pub settings: Settings,
     /// Whether it sends, or only takes in.
@@ -44,7 +46,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// In process, ten times as fast (its POSTs four times, looks into the log not at all), five slots.
+    /// In process, ten times as fast (its POSTs four times, looks into the log and alerts not at all), five slots.
     pub fn on(backend: Backend) -> Self {
         Self {
             backend,
@@ -52,6 +54,7 @@ impl Plan {
             hurry: 10,
             hurry_posts: 4,
             hurry_log: 1,
+            hurry_alerts: 1,
             settings: Settings { domains: vec!["mg.example.com".into()], sandbox: false, ..Settings::default() },
             workers: true,
         }
@@ -93,6 +96,12 @@ impl Plan {
         self
     }
 
+    /// With another pace of alerts.
+    pub fn hurry_alerts(mut self, hurry: u32) -> Self {
+        self.hurry_alerts = hurry;
+        self
+    }
+
     fn timing(&self) -> Timing {
         let (posts, log) = (Timing::divided(self.hurry_posts), Timing::divided(self.hurry_log));
         Timing {
@@ -104,6 +113,7 @@ impl Plan {
             trust: log.trust,
             reconcile: log.reconcile,
             grace: log.grace,
+            minute: Timing::divided(self.hurry_alerts).minute,
             ..Timing::divided(self.hurry)
         }
     }

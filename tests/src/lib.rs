@@ -7,6 +7,7 @@ pub mod client;
 pub mod database;
 pub mod dump;
 pub mod faults;
+pub mod hostile;
 pub mod ledger;
 pub mod mailgun;
 pub mod patience;

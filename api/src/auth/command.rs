@@ -5,6 +5,7 @@ use entity::{ApiScope, Clock, api_key};
 use jobs::Store;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use secrecy::ExposeSecret;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::keys::{self, NewKey};
@@ -12,7 +13,7 @@ use super::{Networks, network};
 use crate::command::{Key, NewKeyArgs};
 use crate::config::{Setup, age};
 use crate::failure::Failure;
-use crate::serve;
+use crate::{audit, serve};
 
 /// When a key ends: a time, or so long after it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Expiry {
 /// # Errors
 /// That it is none.
 pub fn scope(text: &str) -> Result<ApiScope, String> {
-    ApiScope::parse(text).ok_or_else(|| "must be read, send, manage or admin".to_owned())
+    ApiScope::parse(text).ok_or_else(|| "must be read, reveal, send, manage or admin".to_owned())
 }
 
 /// An address or a network, as it was given.
@@ -87,8 +88,12 @@ async fn create(setup: &Setup, store: &Store, clock: &Clock, args: NewKeyArgs) -
     // Each entry was read when the arguments were.
     let from = Networks::parse(from.iter().map(String::as_str)).unwrap_or_default();
     let new = NewKey { name, scopes: scope.into_iter().collect(), expires_at, from };
-    let made = keys::create(store, clock, setup.mode.is_sandbox(), new).await?;
-    println!("{}", made.secret.expose_secret());
+    let made = audit::noted(store, clock, "key create", Value::Null, async |entry| {
+        let made = keys::create(store, clock, setup.mode.is_sandbox(), new).await?;
+        audit::about_key(entry, &made.row);
+        Ok(made)
+    });
+    println!("{}", made.await?.secret.expose_secret());
     Ok(())
 }
 
@@ -128,7 +133,14 @@ async fn revoke(store: &Store, clock: &Clock, named: &str) -> Result<(), Failure
         who = who.add(api_key::Column::Id.eq(id));
     }
     let found = api_key::Entity::find().filter(who).one(store.write()).await?;
-    let key = keys::revoke(store, clock, found.ok_or_else(|| Failure::NoSuchKey(named.to_owned()))?).await?;
+    let found = found.ok_or_else(|| Failure::NoSuchKey(named.to_owned()))?;
+    let revoked = audit::noted(store, clock, "key revoke", Value::Null, async |entry| {
+        entry.state_before = Some(keys::state(&found).to_string());
+        let key = keys::revoke(store, clock, found).await?;
+        audit::about_key(entry, &key);
+        Ok(key)
+    });
+    let key = revoked.await?;
     println!("revoked {}…  {}", key.prefix, key.name);
     Ok(())
 }

@@ -16,9 +16,9 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::guesses::Guesses;
 use super::memory::{Hash, Memory, Recalled};
 use super::{Networks, Principal, Proxies, Refused, Tokens, form, keys};
+use crate::limit::{Limits, What};
 
 /// As many strange keys are looked up at a time.
 const AT_A_TIME: usize = 8;
@@ -37,20 +37,27 @@ pub struct Doorkeeper {
     tokens: Option<Tokens>,
     proxies: Proxies,
     memory: Mutex<Memory>,
-    guesses: Mutex<Guesses>,
+    limits: Arc<Limits>,
     strange: Semaphore,
 }
 
 impl Doorkeeper {
-    /// A doorkeeper who knows the keys of the database, lets `admin` in whatever the table says, and takes `tokens`.
-    pub fn new(ctx: Arc<Context>, admin: Option<&SecretString>, tokens: Option<Tokens>, proxies: Proxies) -> Self {
+    /// A doorkeeper who knows the keys of the database, lets `admin` in whatever the table says, and takes `tokens`. How many may
+    /// be guessed is the limits' to say.
+    pub fn new(
+        ctx: Arc<Context>,
+        admin: Option<&SecretString>,
+        tokens: Option<Tokens>,
+        proxies: Proxies,
+        limits: Arc<Limits>,
+    ) -> Self {
         Self {
             ctx,
             admin: admin.map(|key| hash(key.expose_secret())),
             tokens,
             proxies,
             memory: Mutex::default(),
-            guesses: Mutex::default(),
+            limits,
             strange: Semaphore::new(AT_A_TIME),
         }
     }
@@ -58,6 +65,11 @@ impl Doorkeeper {
     /// Where a request comes from, by its connection and its headers.
     pub fn address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         self.proxies.address(peer, headers)
+    }
+
+    /// Whether this is one of our own proxies.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.proxies.0.contain(peer)
     }
 
     /// Who it is that shows this key or token, from this address.
@@ -99,15 +111,14 @@ impl Doorkeeper {
             Recalled::Fresh(holder) => return Ok(holder),
             Recalled::Familiar => {}
             Recalled::Strange => {
-                if let Some(wait) = lock(&self.guesses).wait(from, self.ctx.clock.elapsed()) {
-                    return Err(Refused::Guessing { wait });
-                }
+                self.limits.look_at_address(What::AddressGuesses, from)?;
             }
         }
         let holder = self.look_up(key, &hash, now).await?.map(Arc::new);
         let elapsed = self.ctx.clock.elapsed();
         if holder.is_none() {
-            lock(&self.guesses).count(from, elapsed);
+            // Those that were looked up beside the last one that there was: no less is left for that.
+            self.limits.take_from_address(What::AddressGuesses, from).ok();
         }
         lock(&self.memory).keep(hash, holder.clone(), elapsed);
         Ok(holder)

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use entity::{ApiScopes, Clock, api_key};
+use entity::{ApiScope, ApiScopes, Clock, api_key};
 use jobs::{Context, Store};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::doorkeeper::hash;
 use super::{Networks, form};
+use crate::audit;
 
 /// A use is noted once in so long.
 const NOTED: TimeDelta = TimeDelta::minutes(1);
@@ -77,13 +79,15 @@ pub async fn create(store: &Store, clock: &Clock, sandbox: bool, new: NewKey) ->
 ///
 /// # Errors
 /// The database's own.
-pub async fn create_first(store: &Store, clock: &Clock, sandbox: bool) -> Result<Option<SecretString>, DbErr> {
+pub async fn create_first(store: &Store, clock: &Clock, sandbox: bool) -> Result<Option<SecretString>, jobs::Error> {
     if api_key::Entity::find().one(store.write()).await?.is_some() {
         return Ok(None);
     }
     let name = "made at the first start".to_owned();
     let new = NewKey { name, scopes: ApiScopes::ADMIN, expires_at: None, from: Networks::default() };
-    create(store, clock, sandbox, new).await.map(|made| Some(made.secret))
+    let made = create(store, clock, sandbox, new).await?;
+    audit::first_key(store, clock, &made.row).await?;
+    Ok(Some(made.secret))
 }
 
 /// Every key that was ever made, the oldest first.
@@ -108,6 +112,13 @@ pub async fn with_ids(store: &Store, ids: Vec<Uuid>) -> Result<Vec<api_key::Mode
 /// The database's own.
 pub async fn find(store: &Store, id: Uuid) -> Result<Option<api_key::Model>, DbErr> {
     api_key::Entity::find_by_id(id).one(store.read()).await
+}
+
+/// What the audit log tells of a key; nothing that it could be used with.
+pub fn state(key: &api_key::Model) -> Value {
+    let scopes: Vec<&str> = key.scopes.given().map(ApiScope::name).collect();
+    let from: Vec<&str> = key.allowed().collect();
+    json!({ "name": key.name, "scopes": scopes, "expiresAt": key.expires_at, "revokedAt": key.revoked_at, "allowedAddresses": from })
 }
 
 /// Ends a key, now or as it was ended before, and answers it. Processes that know it take it for a few seconds more.

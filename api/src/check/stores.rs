@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Finding, found};
+use super::{Finding, alerts, found};
 use crate::config::{Keys, Setup};
 
 /// How long each of them may take to answer.
@@ -87,7 +87,14 @@ async fn stand(setup: &Setup, store: Store) -> Vec<Finding> {
     let (keyring, stop) = (Keyring::generate(), CancellationToken::new());
     let ctx: Arc<Context> = Context::new(store, clock, setup.timing, setup.settings.clone(), keyring, 0.0, stop);
     match stats::queue(&ctx).await {
-        Ok(stats) => vec![found("queue", queue(&ctx, &stats)), found("log", log(&stats.reconciliation))],
+        Ok(stats) => {
+            let alerts = jobs::alert::list(&ctx).await.map_err(|error| error.to_string());
+            vec![
+                found("queue", queue(&ctx, &stats)),
+                found("log", log(&stats.reconciliation)),
+                found("alerts", alerts.and_then(|alerts| alerts::raised(&alerts))),
+            ]
+        }
         Err(error) => vec![found("queue", Err(error.to_string()))],
     }
 }

@@ -15,6 +15,8 @@ use crate::transport::{Origins, Pace};
 
 use super::{Config, Keys, Mode, Nonsense, given, nonsense, secret, values};
 use crate::auth::{Proxies, Tokens};
+use crate::connection;
+use crate::limit::Table;
 use crate::serve::sandboxed;
 
 /// A configuration that makes sense.
@@ -37,10 +39,13 @@ pub struct Setup {
     pub proxies: Proxies,
     /// Without a slash at its end.
     pub public_url: String,
-    /// Where pages that open sockets may come from, this service's own among them.
+    /// Where pages that use the API may come from, this service's own among them.
     pub origins: Origins,
     pub timing: Timing,
     pub pace: Pace,
+    pub connections: connection::Pace,
+    /// How much one caller may ask for.
+    pub limits: Table,
     pub settings: jobs::Settings,
 }
 
@@ -97,6 +102,8 @@ impl Config {
             origins: self.origins()?,
             timing: self.timing(),
             pace: Pace::divided(self.timing_divisor),
+            connections: connection::Pace::divided(self.timing_connection_divisor),
+            limits: self.limits.clone(),
             settings: self.settings(&mode)?,
             mode,
         })
@@ -105,7 +112,8 @@ impl Config {
     fn timing(&self) -> Timing {
         let timing = Timing::divided(self.timing_divisor);
         let log = self.timing_log_divisor.map_or(timing, Timing::divided);
-        Timing { looks: log.looks, trust: log.trust, reconcile: log.reconcile, grace: log.grace, ..timing }
+        let minute = self.timing_alert_divisor.map_or(timing, Timing::divided).minute;
+        Timing { looks: log.looks, trust: log.trust, reconcile: log.reconcile, grace: log.grace, minute, ..timing }
     }
 
     fn settings(&self, mode: &Mode) -> Result<jobs::Settings, Nonsense> {
@@ -130,6 +138,7 @@ impl Config {
             policies: [self.unconfirmed_high, self.unconfirmed_normal, self.unconfirmed_low],
             most_tags: usize::from(self.mailgun_max_tags),
             suppression_sync: self.suppression_sync,
+            alerts: self.alerts()?,
             outbound_networks: self.outbound_networks()?,
         })
     }
@@ -145,6 +154,7 @@ impl Config {
             emails: TimeDelta::days(i64::from(self.email_retention_days)),
             tokens: self.retention_tokens,
             keys: self.retention_keys,
+            audit: self.retention_audit,
         })
     }
 

@@ -110,6 +110,7 @@ fn nonsense_is_refused_with_the_variables_name() {
         (&["--retention-events=36501d"], "RETENTION_EVENTS"),
         (&["--retention-tokens=12h"], "RETENTION_TOKENS"),
         (&["--retention-keys=week"], "RETENTION_KEYS"),
+        (&["--retention-audit=0d"], "RETENTION_AUDIT"),
         (&["--email-max-age=3"], "EMAIL_MAX_AGE"),
         (&["--email-max-age=10s"], "EMAIL_MAX_AGE"),
         (&["--email-max-age=-3d"], "EMAIL_MAX_AGE"),

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use entity::{EmailAddress, Policy};
+use jobs::alert::Limit;
 use jobs::sync::Direction;
 
 /// How log lines are written.
@@ -43,6 +44,27 @@ fn span(text: &str) -> Result<TimeDelta, String> {
     };
     let number: u32 = number.parse().map_err(|_| bad())?;
     Ok(TimeDelta::seconds(i64::from(number) * seconds))
+}
+
+/// A time span of each lane: HIGH, NORMAL, LOW.
+pub type ByLane = [TimeDelta; 3];
+
+/// Three time spans such as `5m/30m/6h`, each between a minute and a year.
+pub fn by_lane(text: &str) -> Result<ByLane, String> {
+    let spans = text.split('/').map(age).collect::<Result<Vec<_>, _>>()?;
+    spans.try_into().map_err(|_| "must be three spans, of HIGH, NORMAL and LOW, such as 5m/30m/6h".to_owned())
+}
+
+/// A share and of how many it is reckoned at least: `5%/200`.
+pub fn limit(text: &str) -> Result<Limit, String> {
+    let bad = || "must be a share and of how many it is reckoned at least, such as 5%/200".to_owned();
+    let (share, of) = text.split_once('/').ok_or_else(bad)?;
+    let share: f64 = share.strip_suffix('%').and_then(|percent| percent.parse().ok()).ok_or_else(bad)?;
+    let of: u32 = of.parse().map_err(|_| bad())?;
+    if !(0.0..100.0).contains(&share) || of == 0 {
+        return Err("must be a share from 0% to below 100% of at least 1, such as 5%/200".to_owned());
+    }
+    Ok(Limit { share: share / 100.0, of: i64::from(of) })
 }
 
 /// A policy by its name, in any case.

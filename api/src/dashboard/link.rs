@@ -5,9 +5,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::clock::random_bytes;
@@ -17,6 +17,7 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 
 use crate::app::App;
+use crate::transport::body::Room;
 use crate::transport::refused;
 
 /// Where the page exchanges it.
@@ -24,10 +25,16 @@ pub const PATH: &str = "/session/link";
 
 const LIVES: TimeDelta = TimeDelta::minutes(10);
 const CODE_BYTES: usize = 16;
+/// Bytes of what the page sends.
+const MOST: usize = 1024;
 
 /// The link of this process, while it is good.
 #[derive(Default)]
-pub struct Links(Mutex<Option<Open>>);
+pub struct Links {
+    open: Mutex<Option<Open>>,
+    /// What is read to exchange them.
+    room: Room,
+}
 
 struct Open {
     code: String,
@@ -51,7 +58,7 @@ impl Links {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Open>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,8 +69,12 @@ struct Asked {
 }
 
 /// Exchanges a code for its key.
-pub async fn exchange(State(app): State<App>, body: Bytes) -> Response {
-    let asked: Option<Asked> = serde_json::from_slice(&body).ok();
+pub async fn exchange(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
+    let held = match app.links.room.read(&headers, body, MOST).await {
+        Ok(held) => held,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let asked: Option<Asked> = serde_json::from_slice(&held.bytes).ok();
     match asked.and_then(|asked| app.links.take(&asked.code, app.ctx.clock.now())) {
         Some(key) => {
             tracing::info!("Somebody signed in by the link of the first start");

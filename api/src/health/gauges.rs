@@ -2,6 +2,7 @@
 
 use entity::hold::Cause;
 use entity::{Priority, Status, tally};
+use jobs::alert::{self, Alert};
 use jobs::dispatch::endpoint;
 use jobs::hold::Holds;
 use jobs::lane::Carrier;
@@ -20,6 +21,7 @@ pub async fn read(app: &App) -> jobs::Result<()> {
     own(app).await;
     let asked = ask(app).await;
     gauge!("mailmind_database_up").set(flag(asked.is_ok()));
+    alerted(&if asked.is_ok() { alert::list(&app.ctx).await? } else { alert::known(&app.ctx) });
     let (queue, holds, counts, syncs) = asked?;
     told(&endpoint::standing(&app.ctx).await?);
     waits(app, &queue, &holds);
@@ -35,6 +37,14 @@ type Counts = Vec<(Priority, String, i64)>;
 async fn ask(app: &App) -> jobs::Result<(QueueStats, Holds, Counts, Vec<Standing>)> {
     let holds = Holds::load(app.ctx.store.read(), app.ctx.clock.now()).await?;
     Ok((stats::queue(&app.ctx).await?, holds, stand(app).await?, mark::standings(&app.ctx).await?))
+}
+
+/// Which alerts are raised.
+fn alerted(alerts: &[Alert]) {
+    for rule in alert::RULES {
+        let firing = alerts.iter().any(|alert| alert.is_firing() && alert.rule == rule);
+        gauge!("mailmind_alert_firing", "alert" => rule.name).set(flag(firing));
+    }
 }
 
 /// How Mailgun's own lists are kept like ours.

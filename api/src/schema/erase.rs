@@ -6,9 +6,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entity::{ApiScope, EmailAddress};
 use jobs::erase::export::{self, Place};
 use jobs::erase::{self, Erased};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::asked::Asked;
+use super::audit::trail;
 use super::count::int;
 use super::fault::Fault;
 use super::guard::Needs;
@@ -66,7 +68,12 @@ impl EraseMutations {
         #[graphql(desc = "Whom to forget.")] address: EmailAddress,
     ) -> Result<EraseRecipientPayload, Fault> {
         let app = ctx.app()?.ctx.clone();
+        trail::recipient(&app, &address.key()).await?;
         let erased = erase::erase(&app, &address.key()).await?;
+        trail::did(
+            erased.emails + erased.copies + erased.events + erased.suppressions + erased.leads + erased.recipients,
+        );
+        trail::after(json!({ "underWay": erased.under_way }));
         Ok(erased.into())
     }
 
@@ -85,6 +92,7 @@ impl EraseMutations {
             }
             known => known.flatten(),
         };
+        trail::recipient(&ctx.app()?.ctx, &address.key()).await?;
         let part = export::part(&ctx.app()?.ctx, &address.key(), from).await?;
         Ok(ExportRecipientPayload {
             document: Some(part.document),

@@ -10,6 +10,8 @@ use entity::ApiScope;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
+use crate::limit::{Crowded, Excess};
+
 /// Why a resolver could not answer, in the words that the outside may see.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
@@ -34,9 +36,14 @@ pub enum Fault {
     /// The caller may read, and would see more than that.
     #[error("contents and metadata are not shown to a key that may only read")]
     ReadsOnly,
-    /// The caller has too much under way.
-    #[error("{0}")]
-    RateLimited(String),
+    /// The caller asks for more than their limits allow, or has too much under way.
+    #[error("{words}")]
+    RateLimited {
+        /// What is limited, and to how much.
+        words: String,
+        /// In seconds: when it may be asked for again, where that is known.
+        wait: Option<u64>,
+    },
     /// The operation took longer than it may.
     #[error("the operation took longer than {} s; what a mutation began is finished all the same", .0.as_secs_f64())]
     TooLong(Duration),
@@ -61,7 +68,7 @@ impl Fault {
             Fault::CursorExpired => "CURSOR_EXPIRED",
             Fault::Resume(_) => "RESUME",
             Fault::Forbidden(_) | Fault::ReadsOnly => "FORBIDDEN",
-            Fault::RateLimited(_) => "RATE_LIMITED",
+            Fault::RateLimited { .. } => "RATE_LIMITED",
             Fault::TooLong(_) | Fault::Unavailable(_) => "UNAVAILABLE",
             Fault::Internal(_) | Fault::Unattended => "INTERNAL_SERVER_ERROR",
         }
@@ -87,6 +94,18 @@ impl Fault {
 impl From<jobs::Error> for Fault {
     fn from(error: jobs::Error) -> Self {
         if error.is_away() { Fault::Unavailable(Arc::new(error)) } else { Fault::Internal(Arc::new(error)) }
+    }
+}
+
+impl From<Excess> for Fault {
+    fn from(excess: Excess) -> Self {
+        Fault::RateLimited { words: excess.to_string(), wait: excess.seconds() }
+    }
+}
+
+impl From<Crowded> for Fault {
+    fn from(crowded: Crowded) -> Self {
+        Fault::RateLimited { words: crowded.to_string(), wait: None }
     }
 }
 
@@ -128,6 +147,9 @@ fn code(error: &mut ServerError) {
                 if let Fault::Resume(cursor) = fault {
                     error.extensions.get_or_insert_default().set("after", cursor.as_str());
                 }
+                if let Fault::RateLimited { wait: Some(seconds), .. } = fault {
+                    error.extensions.get_or_insert_default().set("retryAfter", *seconds);
+                }
                 fault.code()
             }
             None => {
@@ -152,7 +174,7 @@ fn log(fault: &Fault) {
         | Fault::Resume(_)
         | Fault::Forbidden(_)
         | Fault::ReadsOnly
-        | Fault::RateLimited(_) => {}
+        | Fault::RateLimited { .. } => {}
         Fault::TooLong(limit) => tracing::warn!(?limit, "An operation took too long"),
         Fault::Unavailable(cause) => tracing::warn!(cause = %cause, "A request could not be answered for the moment"),
         Fault::Internal(cause) => tracing::error!(cause = %cause, "A request failed"),

@@ -6,10 +6,12 @@ use entity::hold::{self, Cause};
 use entity::{ApiScope, Priority, scope};
 use jobs::hold::{Cover, Holds};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde_json::{Value, json};
 
 use crate::config;
 
 use super::asked::Asked;
+use super::audit::trail;
 use super::count::int;
 use super::fault::Fault;
 use super::guard::Needs;
@@ -177,7 +179,10 @@ impl HoldMutations {
         if !user_errors.is_empty() {
             return Ok(PausePayload { pause: None, user_errors });
         }
+        note(&cover);
+        trail::before(states(ctx, Some(&cover)).await?);
         let row = jobs::hold::place(ctx, &cover, Cause::Pause, reason, until).await?;
+        trail::after(json!([state(&row)]));
         Ok(PausePayload { pause: Some(row.into()), user_errors })
     }
 
@@ -195,9 +200,34 @@ impl HoldMutations {
             Ok(cover) => cover,
             Err(error) => return Ok(ResumePayload { ended: 0, user_errors: vec![error] }),
         };
-        let ended = jobs::hold::lift(ctx, Some(&cover).filter(|_| !everything)).await?;
+        let which = Some(&cover).filter(|_| !everything);
+        note(&cover);
+        trail::before(states(ctx, which).await?);
+        let ended = jobs::hold::lift(ctx, which).await?;
+        trail::did(ended);
+        trail::after(states(ctx, which).await?);
         Ok(ResumePayload { ended: int(ended), user_errors: Vec::new() })
     }
+}
+
+/// What a pause is about, for the audit log.
+fn note(cover: &Cover) {
+    match cover {
+        Cover::Queue => trail::subject_named("queue".to_owned()),
+        Cover::Priority(lane) => trail::subject_named(format!("priority:{}", lane.name().to_uppercase())),
+        Cover::Campaign(id) => trail::subject(&Kind::Campaign.id(*id)),
+        Cover::Domain(domain) => trail::subject_named(format!("domain:{domain}")),
+    }
+}
+
+/// The pauses of a part of the queue, or all of them.
+async fn states(ctx: &jobs::Context, cover: Option<&Cover>) -> jobs::Result<Value> {
+    let holds = Holds::load(ctx.store.read(), ctx.clock.now()).await?;
+    Ok(holds.pauses().filter(|hold| cover.is_none_or(|cover| cover.is_of(hold))).map(state).collect())
+}
+
+fn state(hold: &hold::Model) -> Value {
+    json!({ "subject": subject(hold), "reason": hold.reason, "until": hold.until })
 }
 
 fn mistakes(reason: Option<&str>, until: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Vec<UserError> {

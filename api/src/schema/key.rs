@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use entity::{ApiScope, ApiScopes, api_key};
 
 use super::asked::Asked;
+use super::audit::trail;
 use super::fault::Fault;
 use super::guard::Needs;
 use super::node::Kind;
@@ -158,6 +159,8 @@ impl KeyMutations {
         };
         let made = keys::create(&jobs.store, &jobs.clock, jobs.settings.sandbox, new).await;
         let Made { row, secret } = made.map_err(jobs::Error::from)?;
+        trail::subject(&Kind::ApiKey.id(row.id));
+        trail::after(keys::state(&row));
         tracing::info!(api_key.id = %row.id, by = %principal.key, "An API key was made");
         let secret = secrecy::ExposeSecret::expose_secret(&secret).to_owned();
         Ok(CreateApiKeyPayload { api_key: Some(row.into()), secret: Some(secret), user_errors: Vec::new() })
@@ -179,7 +182,10 @@ impl KeyMutations {
             let error = UserError::at(&["id"], UserErrorCode::NotFound, "is no API key's id");
             return Ok(RevokeApiKeyPayload { api_key: None, user_errors: vec![error] });
         };
+        trail::subject(&Kind::ApiKey.id(key.id));
+        trail::before(keys::state(&key));
         let key = keys::revoke(&app.ctx.store, &app.ctx.clock, key).await.map_err(jobs::Error::from)?;
+        trail::after(keys::state(&key));
         app.doorkeeper.forget(key.id);
         tracing::info!(api_key.id = %key.id, by = %principal.key, "An API key was revoked");
         Ok(RevokeApiKeyPayload { api_key: Some(key.into()), user_errors: Vec::new() })

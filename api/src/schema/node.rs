@@ -8,6 +8,7 @@ use entity::ApiScope;
 use uuid::Uuid;
 
 use super::asked::Asked;
+use super::audit::{self, AuditEntry};
 use super::campaign::{self, Campaign, Campaigns};
 use super::delivery_event::{
     Accepted, Bounced, Clicked, Complained, Deferred, Delivered, DeliveryEvent, Opened, Rejected, Unknown, Unsubscribed,
@@ -42,6 +43,8 @@ pub enum Node {
     Template(Template),
     /// A campaign.
     Campaign(Campaign),
+    /// An entry of the audit log.
+    AuditEntry(AuditEntry),
     /// An application that is told of events.
     EventEndpoint(EventEndpoint),
     /// An event that an endpoint was told of.
@@ -102,6 +105,8 @@ pub enum Kind {
     DeliveryEvent,
     /// An entry of the suppression list.
     Suppression,
+    /// An entry of the audit log.
+    AuditEntry,
     /// An application that is told of events.
     EventEndpoint,
     /// An event that an endpoint was told of.
@@ -118,6 +123,7 @@ impl Kind {
             Kind::ApiKey => "api-key",
             Kind::DeliveryEvent => "delivery-event",
             Kind::Suppression => "suppression",
+            Kind::AuditEntry => "audit-entry",
             Kind::EventEndpoint => "event-endpoint",
             Kind::EventDispatch => "event-dispatch",
         }
@@ -143,7 +149,7 @@ pub struct NodeQueries;
 
 #[Object]
 impl NodeQueries {
-    /// The thing with this id; null when there is none. An API key other than your own needs ADMIN, an
+    /// The thing with this id; null when there is none. An API key other than your own and an entry of the audit log need ADMIN, an
     /// endpoint MANAGE. Requires the scope READ.
     #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Option<Result<Node, Fault>> {
@@ -151,7 +157,7 @@ impl NodeQueries {
     }
 
     /// The things with these ids, each at its id's place; null where there is none. At most 100. API keys other than your own
-    /// need ADMIN, endpoints MANAGE. Requires the scope READ.
+    /// and entries of the audit log need ADMIN, endpoints MANAGE. Requires the scope READ.
     #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn nodes(
         &self,
@@ -174,6 +180,7 @@ impl NodeQueries {
         let templates = templates.load_many(ids.iter().filter_map(|id| Kind::Template.read(id))).await?;
         let campaigns = ctx.data_opt::<DataLoader<Campaigns>>().ok_or(Fault::Unattended)?;
         let campaigns = campaigns.load_many(ids.iter().filter_map(|id| Kind::Campaign.read(id))).await?;
+        let done = audit::with_ids(ctx, ids.iter().filter_map(|id| Kind::AuditEntry.read(id)).collect()).await?;
         let endpoints = endpoint::with_ids(ctx, ids.iter().filter_map(|id| Kind::EventEndpoint.read(id)).collect());
         let endpoints = endpoints.await?;
         let dispatches = endpoint::dispatches(ctx, ids.iter().filter_map(|id| Kind::EventDispatch.read(id)).collect());
@@ -186,6 +193,7 @@ impl NodeQueries {
             let lead = || leads.get(&Kind::Lead.read(id)?).cloned().map(Lead::new).map(Node::Lead);
             let template = || templates.get(&Kind::Template.read(id)?).cloned().map(Template::new).map(Node::Template);
             let campaign = || campaigns.get(&Kind::Campaign.read(id)?).cloned().map(Campaign::new).map(Node::Campaign);
+            let done = || done.get(&Kind::AuditEntry.read(id)?).cloned().map(Node::AuditEntry);
             let endpoint = || endpoints.get(&Kind::EventEndpoint.read(id)?).cloned().map(Node::EventEndpoint);
             let dispatch = || dispatches.get(&Kind::EventDispatch.read(id)?).cloned().map(Node::EventDispatch);
             let email = || emails.get(&Kind::Email.read(id)?).cloned().map(email);
@@ -198,6 +206,7 @@ impl NodeQueries {
                 .or_else(endpoint)
                 .or_else(dispatch)
                 .or_else(key)
+                .or_else(done)
         };
         Ok(ids.iter().map(node).collect())
     }
@@ -219,6 +228,9 @@ async fn api_keys(ctx: &Context<'_>, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Nod
 async fn one(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, Fault> {
     if let Some(key) = Kind::ApiKey.read(id) {
         return Ok(api_keys(ctx, vec![key]).await?.remove(&key));
+    }
+    if let Some(entry) = Kind::AuditEntry.read(id) {
+        return Ok(audit::with_ids(ctx, vec![entry]).await?.remove(&entry).map(Node::AuditEntry));
     }
     if let Some(id) = Kind::DeliveryEvent.read(id) {
         let events = ctx.data_opt::<DataLoader<Events>>().ok_or(Fault::Unattended)?;

@@ -50,6 +50,8 @@ pub enum List {
     Templates = 6,
     /// Campaigns by their ids, which is the order they were created in.
     Campaigns = 7,
+    /// Entries of the audit log by their ids, which is the order they were begun in.
+    Audit = 8,
     /// What endpoints were told of, by the numbers of the events.
     EventDispatches = 12,
 }

@@ -6,8 +6,10 @@ use entity::{ApiScope, Priority, Status, breaker};
 use futures::{Stream, StreamExt};
 use jobs::reconcile::mark::Standing;
 use jobs::{bulk, stats};
+use serde_json::json;
 
 use super::asked::Asked;
+use super::audit::trail;
 use super::count::int;
 use super::fault::Fault;
 use super::guard::Needs;
@@ -267,6 +269,8 @@ impl QueueMutations {
             });
         }
         let progress = bulk::clean(ctx, finished_before).await?;
+        trail::did(progress.done);
+        trail::after(json!({ "finishedBefore": finished_before, "remaining": progress.remaining }));
         Ok(CleanQueuePayload {
             removed: int(progress.done),
             remaining: int(progress.remaining),

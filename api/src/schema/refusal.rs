@@ -1,8 +1,11 @@
 //! What a person can mend, as data: each mutation's `userErrors`.
 
-use async_graphql::{Enum, SimpleObject};
+use async_graphql::resolver_utils::enum_value;
+use async_graphql::{Enum, SimpleObject, Value};
 use jobs::accept::Complaint;
 use jobs::ledger::Refusal;
+
+use super::audit::trail;
 
 /// Something that the caller can mend.
 #[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
@@ -39,15 +42,31 @@ pub enum UserErrorCode {
     NotStored,
 }
 
+impl UserErrorCode {
+    /// As the API has it.
+    fn name(self) -> String {
+        match enum_value(self) {
+            Value::Enum(name) => name.to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl UserError {
+    /// Every mistake is made here, and so none is missed by the audit log.
+    fn new(code: UserErrorCode, field: Vec<String>, message: String) -> Self {
+        trail::refused(|| code.name());
+        Self { code, field: Some(field), message }
+    }
+
     /// A mistake in the argument at `path`.
     pub fn at(path: &[&str], code: UserErrorCode, message: impl Into<String>) -> Self {
-        Self { code, field: Some(path.iter().map(|&part| part.to_owned()).collect()), message: message.into() }
+        Self::new(code, path.iter().map(|&part| part.to_owned()).collect(), message.into())
     }
 
     /// A draft's complaint.
     pub fn complaint(complaint: Complaint) -> Self {
-        Self { code: UserErrorCode::Invalid, field: Some(complaint.path), message: complaint.message }
+        Self::new(UserErrorCode::Invalid, complaint.path, complaint.message)
     }
 
     /// The same mistake, in something that `path` leads to.

@@ -1,6 +1,7 @@
 //! Who must not be mailed: entries, how an address stands, the list, its numbers, and in the rooms beneath how they are changed.
 
 mod control;
+mod export;
 mod input;
 mod list;
 mod sync;
@@ -26,6 +27,7 @@ use super::loader::Events;
 use super::mask::Words;
 use super::node::Kind;
 pub use control::SuppressionMutations;
+pub use export::ExportMutations;
 pub use list::SuppressionQueries;
 pub use sync::{Lifts, SyncMutations, SyncQueries};
 

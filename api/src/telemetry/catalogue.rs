@@ -3,6 +3,8 @@
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, histogram};
 
+use crate::limit::What;
+
 /// A metric's labels and the values that each may have; none where the values are data.
 type Labels = &'static [(&'static str, &'static [&'static str])];
 
@@ -31,6 +33,17 @@ const LANES: &[&str] = &["high", "normal", "low"];
 
 /// Mailgun's own.
 const LISTS: &[&str] = &["bounces", "complaints", "unsubscribes"];
+
+/// Names of everything that is limited.
+const LIMITS: &[&str] = &{
+    let mut names = [""; What::ALL.len()];
+    let mut n = 0;
+    while n < names.len() {
+        names[n] = What::ALL[n].name();
+        n += 1;
+    }
+    names
+};
 
 const METRICS: &[Metric] = &[
     counts("mailmind_accepted_total", &[], "Emails that this process took in."),
@@ -100,6 +113,11 @@ const METRICS: &[Metric] = &[
         ],
         "Delivery events that this process was told of, by webhook or by the log.",
     ),
+    counts(
+        "mailmind_limited_total",
+        &[("limit", LIMITS)],
+        "What this process refused since a caller had had all that a limit allows, by limit.",
+    ),
     counts("mailmind_reconcile_recovered_total", &[], "Events that no webhook had brought, found in Mailgun's log."),
     counts(
         "mailmind_quarantine_total",
@@ -137,6 +155,8 @@ const METRICS: &[Metric] = &[
                 "bulk operations",
                 "runs",
                 "rates",
+                "alerts",
+                "alert counts",
                 "dispatches",
                 "dead letters",
                 "replays",
@@ -145,6 +165,15 @@ const METRICS: &[Metric] = &[
             ],
         )],
         "What went as its time was over, by rule.",
+    ),
+    counts(
+        "mailmind_alert_posts_total",
+        &[("outcome", &["taken", "failed"])],
+        "Tries of this process to tell whoever listens at ALERT_WEBHOOK_URL.",
+    ),
+    gauge(
+        "mailmind_alert_firing",
+        "1 while an alert is raised, over all processes; each says so while it knows of it.",
     ),
     counts(
         "mailmind_dispatches_total",

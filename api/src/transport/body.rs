@@ -57,6 +57,10 @@ impl Room {
     /// # Errors
     /// Why it is not read.
     pub async fn read(&self, headers: &HeaderMap, body: Body, most: usize) -> Result<Held, Refusal> {
+        // Nothing is unpacked, so that no small body becomes a large one.
+        if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity" && !coding.is_empty()) {
+            return Err(Refusal::Packed);
+        }
         let declared = declared(headers);
         if declared.is_some_and(|length| length > most) {
             return Err(Refusal::TooLarge(most));
@@ -133,6 +137,16 @@ mod tests {
         assert_eq!(read(length(4 * KIB + 1), unread).await, Err(Refusal::TooLarge(4 * KIB)));
         let broken = Body::from_stream(stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("cut"))]));
         assert_eq!(read(HeaderMap::new(), broken).await, Err(Refusal::Broken));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_would_have_to_be_unpacked_is_not_read() {
+        let coded = |coding: &str| HeaderMap::from_iter([(header::CONTENT_ENCODING, coding.parse().unwrap())]);
+        for coding in ["gzip", "br", "zstd", "identity, gzip", "GZIP"] {
+            let refused = Room::default().read(&coded(coding), chunks(1), KIB).await.err();
+            assert_eq!(refused, Some(Refusal::Packed), "{coding}");
+        }
+        assert!(Room::default().read(&coded("identity"), chunks(1), KIB).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

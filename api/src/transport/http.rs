@@ -15,17 +15,21 @@ use serde::Serialize;
 
 use super::body::{self, Held};
 use super::media::{self, Media};
-use super::operation::{self, Operation};
+use super::operation::Operation;
 use super::parameters::Parameters;
 use super::refusal::Refusal;
+use super::whence::{By, Client, Whence};
 use super::{Graphql, refused};
 use crate::auth::Principal;
+use crate::limit::Tab;
 use crate::schema::fault::Fault;
 
 /// Does the operation that a request holds.
 pub async fn answer(
     State(graphql): State<Arc<Graphql>>,
     Extension(principal): Extension<Principal>,
+    Extension(tab): Extension<Tab>,
+    Extension(Client(address)): Extension<Client>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -33,7 +37,7 @@ pub async fn answer(
 ) -> Result<HttpResponse, Refusal> {
     let media = Media::negotiate(&headers).ok_or(Refusal::NotAcceptable)?;
     // Browsers say it. The key is in no cookie, so there is nothing such a page could use; nor shall it try.
-    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") && !graphql.origins.list(&headers) {
         return Err(Refusal::FromElsewhere);
     }
     let is_get = method == Method::GET || method == Method::HEAD;
@@ -44,16 +48,15 @@ pub async fn answer(
         let (request, room) = graphql.in_body(&headers, body, principal).await?;
         (request, Some(room))
     };
-    let operation = Operation::of(graphql.request(request, principal));
+    let whence = Whence { address, by: By::Http };
+    let operation = Operation::of(graphql.request(request, principal, whence));
     let response = match operation.kind() {
         Some(OperationType::Mutation | OperationType::Subscription) if is_get => return Err(Refusal::OnlyQueries),
         Some(OperationType::Subscription) => {
             let words = "a subscription needs a WebSocket (graphql-transport-ws) at this address";
             Fault::Refused(words.to_owned()).response()
         }
-        Some(OperationType::Query | OperationType::Mutation) | None => {
-            operation.execute(graphql.app.schema.clone(), operation::LIMIT).await
-        }
+        Some(OperationType::Query | OperationType::Mutation) | None => graphql.done(operation, principal, &tab).await,
     };
     Ok(respond(media, &response))
 }
@@ -91,6 +94,7 @@ fn status(media: Media, response: &Response) -> StatusCode {
         Media::GraphQl if !is_request_error(response) => StatusCode::OK,
         Media::GraphQl => match code(&response.errors) {
             Some("UNAVAILABLE") => StatusCode::SERVICE_UNAVAILABLE,
+            Some("RATE_LIMITED") => StatusCode::TOO_MANY_REQUESTS,
             Some("FORBIDDEN") => StatusCode::FORBIDDEN,
             Some("INTERNAL_SERVER_ERROR") => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
@@ -138,11 +142,14 @@ fn respond(media: Media, response: &Response) -> HttpResponse {
 mod tests {
     use async_graphql::PathSegment;
 
+    use crate::transport::operation;
+
     use super::*;
 
     #[test]
     fn a_status_speaks_only_to_those_who_listen_to_it() {
         let refused = || Fault::Refused("too deep".to_owned()).response();
+        let limited = || Fault::RateLimited { words: "too much".to_owned(), wait: None }.response();
         let mut failed = Fault::bad_input("no").response();
         failed.errors[0].path = vec![PathSegment::Field("a".into())];
         let cases = [
@@ -153,6 +160,8 @@ mod tests {
             (Media::Json, Fault::TooLong(operation::LIMIT).response(), 200),
             (Media::GraphQl, Fault::Forbidden(entity::ApiScope::Admin).response(), 403),
             (Media::GraphQl, Fault::Unattended.response(), 500),
+            (Media::GraphQl, limited(), 429),
+            (Media::Json, limited(), 200),
             (Media::GraphQl, failed, 200),
             (Media::GraphQl, Response::new(1), 200),
         ];

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType};
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::{Executor, Request, Response};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
+use crate::limit::count::Cost;
 use crate::schema::fault::Fault;
 use crate::schema::limits;
 
@@ -24,20 +25,30 @@ pub struct Operation {
     /// `None` when the document can't be read or does not say which: the schema then refuses it, and says why.
     kind: Option<OperationType>,
     name: Option<String>,
+    cost: Cost,
 }
 
 impl Operation {
     /// What this request asks for.
     pub fn of(mut request: Request) -> Self {
-        let asked = request.operation_name.clone();
-        let found = limits::document(&mut request).ok().and_then(|document| find(document, asked.as_deref()));
-        let (kind, name) = found.map_or((None, None), |(kind, name)| (Some(kind), name));
-        Self { request, kind, name }
+        let (asked, variables) = (request.operation_name.clone(), std::mem::take(&mut request.variables));
+        let found = limits::document(&mut request).ok().and_then(|document| {
+            let (operation, name) = find(document, asked.as_deref())?;
+            Some((operation.ty, name, Cost::of(document, operation, &variables)))
+        });
+        request.variables = variables;
+        let (kind, name, cost) = found.map_or_else(Default::default, |(kind, name, cost)| (Some(kind), name, cost));
+        Self { request, kind, name, cost }
     }
 
     /// Which kind of operation it is, where it is known.
     pub fn kind(&self) -> Option<OperationType> {
         self.kind
+    }
+
+    /// What it takes of its caller's limits.
+    pub fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// Does a query or a mutation. What takes longer than `limit` is answered for with a fault. A query ends with whoever waits
@@ -74,7 +85,7 @@ impl Operation {
     }
 }
 
-fn find(document: &ExecutableDocument, name: Option<&str>) -> Option<(OperationType, Option<String>)> {
+fn find<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Option<(&'a OperationDefinition, Option<String>)> {
     let (name, operation) = match (&document.operations, name) {
         (DocumentOperations::Single(operation), None) => (None, operation),
         (DocumentOperations::Single(_), Some(_)) => return None,
@@ -87,7 +98,7 @@ fn find(document: &ExecutableDocument, name: Option<&str>) -> Option<(OperationT
             }
         }
     };
-    Some((operation.node.ty, name.map(str::to_owned)))
+    Some((&operation.node, name.map(str::to_owned)))
 }
 
 #[cfg(test)]

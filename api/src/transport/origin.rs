@@ -31,6 +31,14 @@ impl Origins {
     }
 }
 
+impl Origins {
+    /// Whether they say that they come from a page at one of these places: its own is not asked.
+    pub fn list(&self, headers: &HeaderMap) -> bool {
+        let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+        origin.and_then(Origin::parse).is_some_and(|origin| self.0.contains(&origin))
+    }
+}
+
 impl Origin {
     fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;

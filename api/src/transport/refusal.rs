@@ -12,7 +12,7 @@ pub enum Refusal {
     #[error("this answers application/graphql-response+json or application/json")]
     NotAcceptable,
     /// A browser says that a page elsewhere asks.
-    #[error("a page from elsewhere may not ask this; see ALLOWED_ORIGINS for sockets")]
+    #[error("a page from elsewhere may not ask this; see ALLOWED_ORIGINS")]
     FromElsewhere,
     /// Neither GET nor POST.
     #[error("please GET or POST")]
@@ -23,6 +23,9 @@ pub enum Refusal {
     /// A body that is not said to be JSON.
     #[error("please send application/json")]
     NoJson,
+    /// A body that was packed.
+    #[error("please send the body as it is: no Content-Encoding is taken")]
+    Packed,
     /// Parameters that are none.
     #[error("this is no GraphQL request: a JSON object, or parameters of a GET, with a query")]
     NoRequest,
@@ -49,7 +52,7 @@ impl Refusal {
             Refusal::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Refusal::FromElsewhere => StatusCode::FORBIDDEN,
             Refusal::Method | Refusal::OnlyQueries => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::NoJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::NoJson | Refusal::Packed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::NoRequest | Refusal::Broken | Refusal::Handshake => StatusCode::BAD_REQUEST,
             Refusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::Slow => StatusCode::REQUEST_TIMEOUT,
@@ -61,6 +64,8 @@ impl Refusal {
         match self {
             Refusal::Method => Some((header::ALLOW, HeaderValue::from_static("GET, POST"))),
             Refusal::OnlyQueries => Some((header::ALLOW, HeaderValue::from_static("POST"))),
+            // RFC 9110, section 15.5.16: so that the client knows what it was.
+            Refusal::Packed => Some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
             Refusal::Full => Some((header::RETRY_AFTER, HeaderValue::from_static("1"))),
             _ => None,
         }

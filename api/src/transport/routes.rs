@@ -29,9 +29,9 @@ pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         (Method::GET, "/metrics", Door::Scope(ApiScope::Read)),
         (Method::POST, webhook::PATH, Door::Signed),
         (Method::POST, webhook::PATH_BELOW_API, Door::Signed),
-        (Method::GET, dashboard::ASSETS, Door::Open),
-        // Its code is the proof.
-        (Method::POST, link::PATH, Door::Signed),
+        (Method::GET, dashboard::ASSETS, Door::Counted),
+        // Its code is the proof, and not to be guessed.
+        (Method::POST, link::PATH, Door::Counted),
         (Method::GET, unsubscribe::PATH, Door::Signed),
         (Method::POST, unsubscribe::PATH, Door::Signed),
         // Each field of the schema has a guard of its own.
@@ -39,7 +39,7 @@ pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         (Method::POST, "/graphql", Door::Credential),
     ];
     let own = own.map(|(method, path, door)| Route { method, path: path.to_owned(), door });
-    let pages = dashboard::PAGES.map(|path| Route { method: Method::GET, path: path.to_owned(), door: Door::Open });
+    let pages = dashboard::PAGES.map(|path| Route { method: Method::GET, path: path.to_owned(), door: Door::Counted });
     let described = Route { method: Method::GET, path: format!("{}/openapi.json", rest::BASE), door: Door::Credential };
     let operations = rest::OPERATIONS.iter().map(|operation| Route {
         method: operation.method.clone(),

@@ -5,10 +5,11 @@ mod message;
 mod pace;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_graphql::Request as GraphqlRequest;
+use async_graphql::parser::types::OperationType;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use axum::extract::{FromRequestParts, Request, WebSocketUpgrade};
 use axum::response::Response;
@@ -21,9 +22,15 @@ use tokio_util::task::TaskTracker;
 use self::conversation::{Conversation, Host};
 pub use self::pace::Pace;
 use super::Graphql;
+use super::operation::Operation;
 use super::refusal::Refusal;
+use super::whence::{By, Whence};
 use crate::auth::{Principal, Refused};
+use crate::connection::Visitor;
+use crate::limit::count::Cost;
+use crate::limit::{Crowded, Hold, What, Who};
 use crate::schema::Schema;
+use crate::schema::fault::Fault;
 
 /// The one sub-protocol that is spoken (graphql-ws, PROTOCOL.md).
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -61,7 +68,10 @@ pub async fn upgrade(graphql: Arc<Graphql>, from: IpAddr, request: Request) -> R
         return Err(Refusal::FromElsewhere);
     }
     let place = graphql.sockets.places.clone().try_acquire_owned().map_err(|_| Refusal::Full)?;
+    let stranger = graphql.app.limits.places.hold_for(What::AddressSockets, Who::at(from));
+    let stranger = stranger.map_err(|_| Refusal::Full)?;
     let (mut head, _) = request.into_parts();
+    let visitor = head.extensions.get::<Visitor>().cloned();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut head, &()).await.map_err(|_| Refusal::Handshake)?;
     // What is read is small and seldom; the usual buffer of 128 KiB each would be most of what an idle socket costs.
     let upgrade = upgrade.read_buffer_size(BUFFER).max_message_size(READ).max_frame_size(READ);
@@ -75,7 +85,8 @@ pub async fn upgrade(graphql: Arc<Graphql>, from: IpAddr, request: Request) -> R
         }
         let (pace, stop) = (graphql.sockets.pace, graphql.sockets.stop.clone());
         let (sink, source) = socket.split();
-        Conversation::new(Caller { graphql, from }, source, sink, pace).hold(head_key, stop).await;
+        let caller = Caller { graphql, from, visitor, holds: Mutex::new(stranger) };
+        Conversation::new(caller, source, sink, pace).hold(head_key, stop).await;
     }))
 }
 
@@ -93,6 +104,9 @@ async fn refuse_protocol(mut socket: WebSocket) {
 struct Caller {
     graphql: Arc<Graphql>,
     from: IpAddr,
+    visitor: Option<Visitor>,
+    /// A place among the strangers of their address; then among the sockets of their key.
+    holds: Mutex<Hold>,
 }
 
 impl Host for Caller {
@@ -107,8 +121,26 @@ impl Host for Caller {
         Some(left.to_std().unwrap_or_default())
     }
 
+    fn enter(&self, principal: &Principal) -> Result<(), Crowded> {
+        let place = self.graphql.app.limits.places.hold_for(What::Sockets, Who::Key(principal.key))?;
+        *self.holds.lock().unwrap_or_else(PoisonError::into_inner) = place;
+        if let Some(visitor) = &self.visitor {
+            visitor.is_known();
+        }
+        Ok(())
+    }
+
+    async fn admit(&self, operation: &Operation, principal: &Principal) -> Result<Option<Hold>, Fault> {
+        let (limits, Cost { mutations, emails }) = (&self.graphql.app.limits, operation.cost());
+        let asked = [(What::Requests, 1), (What::Mutations, mutations), (What::Emails, emails)];
+        limits.take(principal.key, &asked).await?;
+        let follows = operation.kind() == Some(OperationType::Subscription);
+        let place = || limits.places.hold_for(What::Subscriptions, Who::Key(principal.key));
+        Ok(follows.then(place).transpose()?)
+    }
+
     fn request(&self, request: GraphqlRequest, principal: Principal) -> GraphqlRequest {
-        self.graphql.request(request, principal)
+        self.graphql.request(request, principal, Whence { address: self.from, by: By::Socket })
     }
 
     fn schema(&self) -> &Schema {

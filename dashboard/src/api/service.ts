@@ -4,7 +4,7 @@ import { type Client as Socket, createClient } from 'graphql-ws'
 
 import { ConnectionWatch } from './connection.ts'
 import { follow, NO_ACCESS } from './follow.ts'
-import { QueueDocument, type QueueChangedSubscription } from './generated.ts'
+import { AlertsDocument, type AlertsChangedSubscription, QueueDocument, type QueueChangedSubscription } from './generated.ts'
 
 /** Everything the page has of the service: one for each sign-in, thrown away at sign-out with all that was read. */
 export interface Service {
@@ -22,7 +22,7 @@ const embedded: KeyingConfig[string] = () => null
 /** What has no id is kept where it was asked. */
 const keys: KeyingConfig = Object.fromEntries(
   [
-    'Attachment', 'Attempt', 'Breaker', 'CampaignConnection', 'DeliveryEventConnection', 'DeliveryEventEdge', 'EmailConnection', 'EmailContent',
+    'Alert', 'Attachment', 'Attempt', 'AuditEntryConnection', 'Breaker', 'CampaignConnection', 'DeliveryEventConnection', 'DeliveryEventEdge', 'EmailConnection', 'EmailContent',
     'EmailHeader', 'Engagement', 'EventDispatchConnection', 'EventEndpointSecret', 'EventEndpointTrial', 'EventReplay', 'FailureGroup', 'Hold', 'LaneStats', 'Ledger', 'Metrics', 'MetricsPoint', 'PageInfo', 'Pause', 'QueueStats',
     'Reconciliation', 'RenderedContent', 'Retention', 'RetentionRule', 'SuppressionConnection', 'SuppressionFact', 'SuppressionState', 'SuppressionStats', 'TemplateConnection',
     'LeadConnection', 'TimelineEntry', 'Viewer',
@@ -47,6 +47,10 @@ function cache() {
     keys,
     updates: {
       Subscription: {
+        alertsUpdated(result, _args, store) {
+          const { alertsUpdated } = result as AlertsChangedSubscription
+          store.updateQuery({ query: AlertsDocument }, () => ({ __typename: 'Query', alerts: alertsUpdated }))
+        },
         queueStatsUpdated(result, _args, store) {
           const { queueStatsUpdated } = result as QueueChangedSubscription
           store.updateQuery({ query: QueueDocument }, () => ({ __typename: 'Query', queueStats: queueStatsUpdated }))

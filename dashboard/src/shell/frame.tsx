@@ -2,7 +2,7 @@ import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import { useSubscription } from 'urql'
 
-import { QueueChangedDocument } from '../api/generated.ts'
+import { AlertsChangedDocument, QueueChangedDocument } from '../api/generated.ts'
 import { useCell } from '../api/use.ts'
 import { IconButton } from '../parts/button.tsx'
 import { Dialog } from '../parts/dialog.tsx'
@@ -12,6 +12,7 @@ import { Menu, MenuItem } from '../parts/menu.tsx'
 import { Notices } from '../parts/notices.tsx'
 import { signOut } from '../session/session.ts'
 import { useViewer } from '../session/viewer.tsx'
+import { AlertBadge } from './alert-badge.tsx'
 import { ConnectionBadge } from './badge.tsx'
 import { shortcuts, useKeys } from './keys.ts'
 import { look, setLook } from './look.ts'
@@ -25,6 +26,7 @@ export function Frame() {
   const [open, setOpen] = useState<'palette' | 'keys'>()
   // Followed here, so that every screen's numbers move together.
   useSubscription({ query: QueueChangedDocument })
+  useSubscription({ query: AlertsChangedDocument })
 
   useKeys({
     ...Object.fromEntries(places.map(({ key, path }) => [`g ${key}`, () => void navigate({ to: path })])),
@@ -58,6 +60,7 @@ export function Frame() {
             </span>
           )}
           <span className="ms-auto" />
+          <AlertBadge />
           <ConnectionBadge />
           <ZoneSwitch />
           <IconButton label="Search and go (Ctrl K)" className="md:hidden" onClick={() => setOpen('palette')}><Search /></IconButton>

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use entity::{Status, email, tally};
+use entity::{Status, audit_entry, email, tally};
 use sea_orm::{ActiveEnum, DatabaseTransaction, Value};
 use uuid::Uuid;
 
 use super::{Admission, Admitted, contents, stand};
+use crate::audit;
 use crate::batch::Batch;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -40,12 +41,21 @@ pub(super) async fn fly(ctx: Arc<Context>, members: Arc<Vec<Arc<Admission>>>) ->
     let new = insert_emails(&tx, &ctx, &fresh.iter().map(|(email, _)| email).collect::<Vec<_>>()).await?;
     fresh.retain(|(email, _)| new.contains(&email.id));
     contents::insert(&tx, &ctx, &fresh).await?;
+    // A call that only repeats others has an entry all the same.
+    let mut calls: BTreeMap<Uuid, audit_entry::Model> = BTreeMap::new();
+    for member in members.iter() {
+        if let Some(entry) = &member.entry {
+            let call = calls.entry(entry.id).or_insert_with(|| audit_entry::Model::clone(entry));
+            call.done += i64::from(new.contains(&member.email.id));
+        }
+    }
     let mut deltas = Deltas::default();
     for (email, _) in &fresh {
         deltas.add(email.lane, email.scope, tally::column(email.status), 1);
     }
     let mut batch = Batch::new(&ctx.store);
     lead::keep(&mut batch, fresh.iter().map(|(email, _)| email));
+    audit::add_to(&mut batch, calls.values());
     deltas.add_to(&mut batch, Shard::Accept.of(&ctx));
     batch.run(&tx).await?;
     tx.commit().await?;

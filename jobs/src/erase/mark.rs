@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use entity::clock::random_bytes;
-use entity::mark_key::{Entity, ID, Model, TABLE};
+use entity::mark_key::{Entity, ID, Model, OF_AUDIT, TABLE};
 use entity::sealed::{DataKey, Wrapped};
 use hmac::{Hmac, KeyInit, Mac};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Value};
 use sha2::Sha256;
+use uuid::Uuid;
 
 use crate::Context;
 use crate::error::Result;
@@ -22,17 +23,31 @@ const COLUMN: &str = "secret";
 /// RFC 2606 keeps `.invalid` from ever being anybody's.
 const DOMAIN: &str = "@erased.invalid";
 
-/// The key of marks, once it was read.
-#[derive(Default)]
-pub struct Marks(OnceLock<Key>);
+/// A key of marks, once it was read.
+pub struct Marks {
+    id: Uuid,
+    key: OnceLock<Key>,
+}
 
 /// The key of marks. It is no address's own: who knows an address can't make its mark without it.
 pub struct Key(Hmac<Sha256>);
 
+impl Default for Marks {
+    /// Of who was erased.
+    fn default() -> Self {
+        Self { id: ID, key: OnceLock::new() }
+    }
+}
+
 impl Marks {
+    /// Of whom entries of the audit log are about.
+    pub fn of_audit() -> Self {
+        Self { id: OF_AUDIT, key: OnceLock::new() }
+    }
+
     /// The key, where this process has read it.
     pub fn known(&self) -> Option<&Key> {
-        self.0.get()
+        self.key.get()
     }
 
     /// The key, which the first process makes.
@@ -43,13 +58,13 @@ impl Marks {
         if let Some(key) = self.read(ctx).await? {
             return Ok(key);
         }
-        let (key, wrapped) = DataKey::generate(&ctx.keyring, TABLE, ID);
-        let secret = key.seal(TABLE, ID, COLUMN, &random_bytes::<32>());
+        let (key, wrapped) = DataKey::generate(&ctx.keyring, TABLE, self.id);
+        let secret = key.seal(TABLE, self.id, COLUMN, &random_bytes::<32>());
         // Two processes may make one at once: what lies there then is what both use.
         let text = "INSERT INTO recipient_mark_keys (id, key_id, wrapped_key, secret, created_at) \
                     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING";
         let values = [
-            Value::from(ID),
+            Value::from(self.id),
             Value::from(wrapped.key_id),
             Value::from(wrapped.wrapped),
             Value::from(secret),
@@ -60,32 +75,40 @@ impl Marks {
         Ok(made.ok_or_else(|| DbErr::RecordNotFound("the key of erased recipients".into()))?)
     }
 
-    /// The key, where there is one. Nobody was ever erased while there is none.
-    async fn read(&self, ctx: &Context) -> Result<Option<&Key>> {
-        if self.0.get().is_none()
-            && let Some(row) = Entity::find_by_id(ID).one(ctx.store.by_key()).await?
+    /// The key, where there is one. Nobody was ever marked while there is none.
+    ///
+    /// # Errors
+    /// The database's own; a key that the keyring can't open.
+    pub async fn read(&self, ctx: &Context) -> Result<Option<&Key>> {
+        if self.key.get().is_none()
+            && let Some(row) = Entity::find_by_id(self.id).one(ctx.store.by_key()).await?
         {
             let key = Key::open(ctx, row)?;
-            return Ok(Some(self.0.get_or_init(|| key)));
+            return Ok(Some(self.key.get_or_init(|| key)));
         }
-        Ok(self.0.get())
+        Ok(self.key.get())
     }
 }
 
 impl Key {
     fn open(ctx: &Context, row: Model) -> Result<Self> {
         let wrapped = Wrapped { key_id: row.key_id, wrapped: row.wrapped_key };
-        let secret = ctx.keyring.unwrap(&wrapped, TABLE, ID)?.open(TABLE, ID, COLUMN, &row.secret)?;
+        let secret = ctx.keyring.unwrap(&wrapped, TABLE, row.id)?.open(TABLE, row.id, COLUMN, &row.secret)?;
         // HMAC takes a key of any length.
         let hmac = Hmac::new_from_slice(&secret).map_err(|_| entity::sealed::SealError::Broken)?;
         Ok(Self(hmac))
     }
 
-    /// What stands for an address, given in its key form: 128 bits of its hash.
+    /// What stands for an address, given in its key form, where it stood.
     pub fn mark(&self, address_key: &str) -> String {
+        format!("erased-{}{DOMAIN}", self.digest(address_key))
+    }
+
+    /// 128 bits of an address' hash, in hexadecimal digits.
+    pub fn digest(&self, address_key: &str) -> String {
         let mut hmac = self.0.clone();
         hmac.update(address_key.as_bytes());
-        format!("erased-{}{DOMAIN}", hex::encode(&hmac.finalize().into_bytes()[..16]))
+        hex::encode(&hmac.finalize().into_bytes()[..16])
     }
 }
 

@@ -29,7 +29,7 @@ pub struct RedisSettings {
 }
 
 /// The way to one Redis.
-pub(crate) struct Connection {
+pub struct Connection {
     client: Client,
     /// How long a call may take.
     limit: Duration,
@@ -56,8 +56,11 @@ impl Ask<'_> {
 }
 
 impl Connection {
-    /// Connects to nothing yet; fails only when the settings make no sense.
-    pub(crate) fn new(settings: &RedisSettings, limit: Duration) -> RedisResult<Self> {
+    /// Connects to nothing yet. A call may take as long as `limit`.
+    ///
+    /// # Errors
+    /// When the settings make no sense.
+    pub fn new(settings: &RedisSettings, limit: Duration) -> RedisResult<Self> {
         let mut login = RedisConnectionInfo::default().set_db(settings.db);
         if let Some(password) = &settings.password {
             login = login.set_password(password.expose_secret());
@@ -76,6 +79,14 @@ impl Connection {
     /// A connection that hears what is called on channels.
     pub(crate) async fn pubsub(&self) -> RedisResult<PubSub> {
         self.client.get_async_pubsub().await
+    }
+
+    /// Runs a script, which may be run twice.
+    ///
+    /// # Errors
+    /// Redis can't be reached, refused, or took too long.
+    pub async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, LaneError> {
+        self.call(Ask::Script(script)).await
     }
 
     /// Asks Redis, once more on a new connection where the old one broke: one that was cut while idle is no outage. So

@@ -7,7 +7,7 @@ use entity::{Policy, Priority, Status};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::transition::step;
+use super::transition::{attempt, step};
 use super::{Cause, Effect, Facts, Handed, Refusal, Report, Row, Said, Settlement};
 
 fn now() -> DateTime<Utc> {
@@ -235,6 +235,18 @@ fn a_report_that_proves_it_never_left_gives_the_try_back() {
     let mut late = Row { attempts: 1, ..row(Status::Unconfirmed) };
     step(&mut late, &report(2, Handed::NotHandedOver), &facts()).unwrap();
     assert_eq!((late.status, late.attempts), (Status::Queued, 0));
+}
+
+#[test]
+fn a_try_that_an_event_overtook_stands_in_the_history_and_changes_nothing() {
+    let late = report(2, Handed::Unconfirmed { why: "no answer in time".into() });
+    for status in [Status::Sent, Status::Delivered, Status::Bounced] {
+        let mut after = row(status);
+        assert_eq!(step(&mut after, &late, &facts()), Ok(Effect::Noted));
+        assert_eq!(after, row(status));
+        let tried = attempt(&after, &after, &late, &facts(), TimeDelta::seconds(60)).unwrap();
+        assert_eq!((tried.fence, tried.outcome), (2, entity::Outcome::Unconfirmed));
+    }
 }
 
 #[test]

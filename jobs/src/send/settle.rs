@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use entity::alert_count::Count;
 use entity::{Outcome, Status, attempt, hold};
 use futures::future::FutureExt;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
@@ -19,7 +20,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::group::{Group, Manner};
 use crate::hold::{Cover, domain_key, place};
-use crate::ledger::{self, Cause, Effect, Handed, Move, Moved, Refusal, Settlement, Shard, usual};
+use crate::ledger::{self, Cause, Handed, Move, Moved, Refusal, Settlement, Shard, usual};
 use crate::mailer::message_id;
 use crate::store::Dialect;
 use crate::verdict::{BreakerKey, HoldScope, Verdict};
@@ -81,7 +82,7 @@ impl Settle {
 
     async fn keep(&self, claimed: &Claimed, report: &Report, handed: Handed, doubtful_lease: Option<DateTime<Utc>>) {
         let id = claimed.row.id;
-        count(claimed, &handed);
+        count(&self.ctx, claimed, &handed);
         let settlement = Settlement {
             fence: claimed.row.fence,
             doubtful_lease,
@@ -126,8 +127,9 @@ impl Settle {
     /// Rings for what waits again.
     fn ring(&self, moved: &Moved) {
         let after = &moved.after;
-        if moved.effect == Effect::Noted && after.acceptances > 1 {
+        if after.acceptances > moved.before.acceptances.max(1) {
             metrics::counter!("mailmind_doubles_total").increment(1);
+            self.ctx.alerts.count(Count::Double, 1);
             tracing::error!(email.id = %after.id, acceptances = after.acceptances, "Mailgun accepted an email more than once");
         }
         match after.status {
@@ -267,7 +269,12 @@ fn ring_at(ctx: &Arc<Context>, row: &ledger::Row) {
     }
 }
 
-fn count(claimed: &Claimed, handed: &Handed) {
+fn count(ctx: &Context, claimed: &Claimed, handed: &Handed) {
+    match handed {
+        Handed::Sent { .. } => ctx.alerts.count(Count::Sent, 1),
+        Handed::Failed { .. } => ctx.alerts.count(Count::Failed, 1),
+        _ => {}
+    }
     let outcome = match handed {
         Handed::Sent { .. } => "sent",
         Handed::Retry { .. } => "retry",

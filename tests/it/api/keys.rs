@@ -138,7 +138,7 @@ async fn a_key_is_made_seen_and_revoked_by_mutations(backend: Backend) {
     let listed = served.client.query("{ apiKeys { id name } viewer { scopes key { id } } }", json!({})).await;
     let names: Vec<&str> = listed["apiKeys"].as_array().unwrap().iter().map(|k| k["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["a board", "another"]);
-    assert_eq!(listed["viewer"], json!({ "scopes": ["READ", "SEND", "MANAGE", "ADMIN"], "key": null }));
+    assert_eq!(listed["viewer"], json!({ "scopes": ["READ", "REVEAL", "SEND", "MANAGE", "ADMIN"], "key": null }));
     let revoked = served.mutate(REVOKE, json!({ "id": key["id"] })).await;
     assert!(revoked["apiKey"]["revokedAt"].is_string(), "{revoked}");
     assert_eq!(code(&board).await.as_deref(), Some("UNAUTHENTICATED"), "this process knows at once");

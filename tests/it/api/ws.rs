@@ -37,7 +37,7 @@ impl Socket {
         Ok(Self(connect_async(request).await?.0))
     }
 
-    async fn plain(served: &Served) -> Self {
+    pub async fn plain(served: &Served) -> Self {
         Self::open(served, &[("sec-websocket-protocol", "graphql-transport-ws")]).await.unwrap()
     }
 
@@ -53,7 +53,7 @@ impl Socket {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    async fn init(&mut self, key: &str) {
+    pub async fn init(&mut self, key: &str) {
         self.say(json!({ "type": "connection_init", "payload": { "authorization": format!("Bearer {key}") } })).await;
     }
 
@@ -79,7 +79,7 @@ impl Socket {
     }
 
     /// The code with which the service closes it.
-    async fn closed(mut self) -> u16 {
+    pub async fn closed(mut self) -> u16 {
         loop {
             match timeout(SOON, self.0.next()).await.expect("the socket to be closed").unwrap().unwrap() {
                 Message::Close(Some(frame)) => return frame.code.into(),

@@ -29,6 +29,8 @@ pub struct Posted {
     pub recipients: Vec<String>,
     /// The process it came from.
     pub from: String,
+    /// It came with others in one call, of this domain.
+    pub batch_of: Option<String>,
     /// What was done with it.
     pub what: &'static str,
     pub accepted: bool,
@@ -45,6 +47,13 @@ pub struct Book {
     seen: HashMap<Uuid, u32>,
     /// Calls for many so far.
     batches: usize,
+}
+
+/// Whether Mailgun took a batch of the domain that this is from. Until it did, its log says nothing for sure of those that went in
+/// batches: an email in doubt then waits for a person, whatever its policy.
+pub fn takes_batches(posts: &[Posted], sender: &str) -> bool {
+    let of = |posted: &&Posted| posted.batch_of.as_ref().is_some_and(|domain| sender.contains(&format!("@{domain}")));
+    posts.iter().filter(of).any(|posted| posted.accepted)
 }
 
 /// A running one.
@@ -120,7 +129,8 @@ impl Model {
             for (id, to) in seen.emails() {
                 let email = id.parse().unwrap_or_default();
                 let recipients = if batch { vec![key(&to)] } else { recipients(seen) };
-                book.posts.push(Posted { at, email, recipients, from: from.clone(), what, accepted });
+                let batch_of = batch.then(|| seen.domain().to_owned());
+                book.posts.push(Posted { at, email, recipients, from: from.clone(), batch_of, what, accepted });
             }
             let mut reply = reply(what, &mut dice, post);
             if slowly.load(Ordering::Relaxed) && what == WHIMS[0].1 {

@@ -16,10 +16,10 @@ use super::check::{self, Violation};
 use super::follow::Follower;
 use super::hooks::Hooks;
 use super::load::{Load, RENAMED};
-use super::mailgun::BATCHES;
+use super::mailgun::{BATCHES, takes_batches};
 use super::people::People;
 use super::story::story;
-use super::truth::Truth;
+use super::truth::{Truth, batched};
 use super::world::{PREFIX, Pace, World};
 use super::{logbook, redis, trouble};
 use crate::ledger::assert_ledger_equals_rows;
@@ -170,10 +170,13 @@ async fn open(world: &World, ctx: &Context) -> Result<Option<String>, jobs::Erro
         asked.columns([email::Column::Id, email::Column::Status, email::Column::OnUnconfirmed, email::Column::Sender]);
     let taken = world.mailgun.accepted();
     let mut open: BTreeMap<&str, usize> = BTreeMap::new();
+    let posts = lock(&world.mailgun.book).posts.clone();
+    let batched = batched(ctx).await?;
     for (id, status, policy, sender) in asked.into_tuple::<(Uuid, Status, Policy, String)>().all(db).await? {
-        let waits = status != Status::Unconfirmed
-            || taken.contains_key(&id)
-            || (policy != Policy::Hold && !sender.contains(RENAMED));
+        let decided = policy == Policy::Hold
+            || sender.contains(RENAMED)
+            || (batched.contains(&id) && !takes_batches(&posts, &sender));
+        let waits = status != Status::Unconfirmed || taken.contains_key(&id) || !decided;
         if waits {
             *open.entry(status.name()).or_default() += 1;
         }

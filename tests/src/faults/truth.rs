@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use entity::{attempt, campaign, campaign_metrics, delivery_event, email, email_facts, recipient, scope, suppression};
+use jobs::store::rows;
 use jobs::{Context, Error};
 use sea_orm::{EntityTrait, QueryOrder};
 use uuid::Uuid;
@@ -41,6 +42,8 @@ pub struct Truth {
     /// How often Mailgun took each email.
     pub accepted: HashMap<Uuid, u32>,
     pub emails: BTreeMap<Uuid, email::Model>,
+    /// Those that were to go in one call with others.
+    pub batched: BTreeSet<Uuid>,
     pub attempts: HashMap<Uuid, Vec<attempt::Model>>,
     pub events: Vec<delivery_event::Model>,
     pub facts: HashMap<Uuid, email_facts::Model>,
@@ -100,6 +103,7 @@ impl Truth {
             accepted: world.mailgun.accepted(),
             missed: events.iter().map(|event| event.seq).filter(|seq| !follower.has(*seq)).collect(),
             emails: emails.into_iter().map(|email| (email.id, email)).collect(),
+            batched: batched(ctx).await?,
             attempts,
             events,
             facts: facts.into_iter().map(|facts| (facts.email_id, facts)).collect(),
@@ -123,6 +127,12 @@ impl Truth {
     pub fn own_events(&self, email: &email::Model) -> impl Iterator<Item = &Logged> {
         self.log.iter().filter(|logged| logged.email == email.id && logged.recipient == email.recipient_key)
     }
+}
+
+/// The emails that were claimed to go in one call with others.
+pub async fn batched(ctx: &Context) -> Result<BTreeSet<Uuid>, Error> {
+    let found = rows(ctx.store.write(), ctx.store.sql("SELECT id FROM email_queue WHERE batched", [])).await?;
+    Ok(found.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
 }
 
 /// All campaigns, as the API shows them, and their recipients.

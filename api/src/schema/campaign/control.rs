@@ -5,11 +5,13 @@ use chrono::{DateTime, Utc};
 use entity::ApiScope;
 use jobs::campaign::recipients::{self, Refused};
 use jobs::campaign::{self, Refusal, create};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::input::{CampaignInput, RecipientInput};
 use super::{Campaign, by_id};
 use crate::schema::asked::Asked;
+use crate::schema::audit::trail;
 use crate::schema::count::int;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
@@ -54,6 +56,20 @@ fn refused(refusal: &Refusal, id: &str) -> UserError {
         Refusal::SendAt(_) => ("sendAt", UserErrorCode::Invalid),
     };
     UserError::at(&[field], code, refusal.to_string())
+}
+
+/// What is about to change, for the audit log.
+async fn note(ctx: &Context<'_>, id: Uuid) -> Result<(), Fault> {
+    trail::subject(&Kind::Campaign.id(id));
+    if let Some(campaign) = campaign::find(&ctx.app()?.ctx, &[id]).await?.get(&id) {
+        trail::before(state(campaign));
+    }
+    Ok(())
+}
+
+fn state(campaign: &campaign::Campaign) -> Value {
+    let row = &campaign.row;
+    json!({ "name": row.name, "sendAt": row.send_at, "launchedAt": row.launched_at, "cancelledAt": row.cancelled_at })
 }
 
 /// The campaign that an argument names.
@@ -103,7 +119,11 @@ impl CampaignMutations {
             Err(complaints) => Err(complaints),
         };
         Ok(match created {
-            Ok(campaign) => Ok(campaign).into(),
+            Ok(campaign) => {
+                trail::subject(&Kind::Campaign.id(campaign.row.id));
+                trail::after(state(&campaign));
+                Ok(campaign).into()
+            }
             Err(complaints) => {
                 let errors = complaints.into_iter().map(|complaint| UserError::complaint(complaint).under(&["input"]));
                 CampaignPayload { campaign: None, user_errors: errors.collect() }
@@ -129,12 +149,14 @@ impl CampaignMutations {
             Ok(id) => id,
             Err(error) => return Ok(refuse(error)),
         };
+        trail::subject(&campaign_id);
         let (places, read, mut user_errors) = read(recipients);
         let unread = user_errors.len();
         let added = match recipients::add(&ctx.app()?.ctx, id, read, dry_run).await? {
             Ok(added) => added,
             Err(refusal) => return Ok(refuse(refused(&refusal, "campaignId"))),
         };
+        trail::did(if dry_run { 0 } else { added.added });
         let refused = added.refused.len() + unread;
         for Refused { index, complaints } in added.refused {
             let place = places.get(index).copied().unwrap_or(index).to_string();
@@ -166,7 +188,9 @@ impl CampaignMutations {
             Ok(id) => id,
             Err(error) => return Ok(Err(error).into()),
         };
+        note(ctx, id).await?;
         let launched = campaign::launch(&ctx.app()?.ctx, id, send_at).await?;
+        launched.iter().for_each(|campaign| trail::after(state(campaign)));
         Ok(launched.map_err(|refusal| refused(&refusal, "id")).into())
     }
 
@@ -183,7 +207,9 @@ impl CampaignMutations {
             Ok(id) => id,
             Err(error) => return Ok(Err(error).into()),
         };
+        note(ctx, id).await?;
         let cancelled = campaign::cancel(&ctx.app()?.ctx, id).await?;
+        cancelled.iter().for_each(|(campaign, _)| trail::after(state(campaign)));
         Ok(cancelled.map(|(campaign, _)| campaign).map_err(|refusal| refused(&refusal, "id")).into())
     }
 }

@@ -3,9 +3,11 @@
 use async_graphql::{Context, Object, SimpleObject};
 use entity::ApiScope;
 use jobs::bulk;
+use serde_json::json;
 
 use super::EmailFilter;
 use crate::schema::asked::Asked;
+use crate::schema::audit::trail;
 use crate::schema::count::int;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
@@ -57,6 +59,8 @@ impl BulkMutations {
         #[graphql(desc = "Only count them.", default = false)] dry_run: bool,
     ) -> Result<CancelEmailsPayload, Fault> {
         let progress = bulk::cancel_many(&ctx.app()?.ctx, &filter.read()?, dry_run).await?;
+        trail::did(progress.done);
+        trail::after(json!({ "asked": progress.asked, "remaining": progress.remaining }));
         Ok(CancelEmailsPayload {
             cancelled: int(progress.done),
             asked: int(progress.asked),
@@ -86,6 +90,8 @@ impl BulkMutations {
         };
         let filter = filter.map(EmailFilter::read).transpose()?;
         let progress = bulk::retry_failed(&ctx.app()?.ctx, filter.as_ref(), most, dry_run).await?;
+        trail::did(progress.done);
+        trail::after(json!({ "remaining": progress.remaining }));
         Ok(RetryFailedEmailsPayload {
             retried: int(progress.done),
             remaining: int(progress.remaining),

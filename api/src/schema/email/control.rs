@@ -5,9 +5,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use entity::{ApiScope, email};
 use jobs::control;
 use jobs::ledger::Refusal;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Email;
 use crate::schema::asked::Asked;
+use crate::schema::audit::trail;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
 use crate::schema::node::Kind;
@@ -72,7 +75,7 @@ impl ControlMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The email.")] id: ID,
     ) -> Result<CancelEmailPayload, Fault> {
-        let Some(id) = Kind::Email.read(&id) else { return Ok(none().into()) };
+        let Some(id) = named(ctx, &id).await? else { return Ok(none().into()) };
         Ok(answer(control::cancel(&ctx.app()?.ctx, id).await?).into())
     }
 
@@ -84,7 +87,7 @@ impl ControlMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The email.")] id: ID,
     ) -> Result<RetryEmailPayload, Fault> {
-        let Some(id) = Kind::Email.read(&id) else { return Ok(none().into()) };
+        let Some(id) = named(ctx, &id).await? else { return Ok(none().into()) };
         Ok(answer(control::retry(&ctx.app()?.ctx, id).await?).into())
     }
 
@@ -96,8 +99,8 @@ impl ControlMutations {
         #[graphql(desc = "The email.")] id: ID,
         #[graphql(desc = "When to send it.")] send_at: DateTime<Utc>,
     ) -> Result<RescheduleEmailPayload, Fault> {
+        let Some(id) = named(ctx, &id).await? else { return Ok(none().into()) };
         let ctx = &ctx.app()?.ctx;
-        let Some(id) = Kind::Email.read(&id) else { return Ok(none().into()) };
         if let Some(problem) = time_problem(send_at, ctx.clock.now()) {
             return Ok((None, vec![UserError::at(&["sendAt"], UserErrorCode::Invalid, problem)]).into());
         }
@@ -113,7 +116,7 @@ impl ControlMutations {
         #[graphql(desc = "The email.")] id: ID,
         #[graphql(desc = "Whether Mailgun has it.")] sent: bool,
     ) -> Result<ResolveEmailPayload, Fault> {
-        let Some(id) = Kind::Email.read(&id) else { return Ok(none().into()) };
+        let Some(id) = named(ctx, &id).await? else { return Ok(none().into()) };
         Ok(answer(control::resolve(&ctx.app()?.ctx, id, sent).await?).into())
     }
 }
@@ -128,9 +131,27 @@ fn time_problem(send_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<&'static s
     }
 }
 
+/// The email that an id names, noted in the audit log as it stands before anything is done to it.
+async fn named(ctx: &Context<'_>, id: &ID) -> Result<Option<Uuid>, Fault> {
+    let Some(uuid) = Kind::Email.read(id) else { return Ok(None) };
+    trail::subject(id);
+    if let Some(email) = jobs::find::email(&ctx.app()?.ctx, uuid).await? {
+        trail::before(state(&email));
+    }
+    Ok(Some(uuid))
+}
+
+/// What control may change of an email.
+fn state(email: &email::Model) -> Value {
+    json!({ "status": email.status.name(), "sendAt": email.send_at, "cancelRequested": email.cancel_requested })
+}
+
 fn answer(done: Result<email::Model, Refusal>) -> Done {
     match done {
-        Ok(row) => (Some(Email::new(row)), Vec::new()),
+        Ok(row) => {
+            trail::after(state(&row));
+            (Some(Email::new(row)), Vec::new())
+        }
         Err(refusal) => (None, vec![refusal.into()]),
     }
 }

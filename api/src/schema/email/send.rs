@@ -11,9 +11,11 @@ use uuid::Uuid;
 use super::Email;
 use super::input::SendEmailInput;
 use crate::schema::asked::Asked;
+use crate::schema::audit::trail;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
 use crate::schema::loader::Emails;
+use crate::schema::node::Kind;
 use crate::schema::refusal::{UserError, UserErrorCode};
 
 /// As many emails as one call takes.
@@ -81,7 +83,15 @@ async fn take(
     let mut drafts = Vec::with_capacity(read.len());
     let refused: Vec<Option<Vec<Complaint>>> =
         read.into_iter().map(|one| one.map(|draft| drafts.push(draft)).err()).collect();
-    let answers = ctx.app()?.accept.take(ctx.principal()?.key, drafts).await?;
+    let answers = ctx.app()?.accept.take_noted(ctx.principal()?.key, drafts, trail::entry()).await?;
+    let accepted = answers.iter().filter(|answer| matches!(answer, Answer::Accepted(_))).count();
+    trail::did(accepted as u64);
+    if let [Answer::Known(id)] = answers.as_slice() {
+        trail::subject(&Kind::Email.id(*id));
+    }
+    if accepted > 0 {
+        trail::carried();
+    }
     let mut known = look_up(ctx, &answers).await?;
     let mut answers = answers.into_iter();
     let mut payload = SendEmailsPayload { emails: Vec::with_capacity(refused.len()), user_errors: Vec::new() };

@@ -7,16 +7,19 @@ use entity::ApiScope;
 use entity::provider_order::Lift;
 use entity::suppression::{Reason, Target};
 use jobs::suppress::enter::{self, Entered};
-use jobs::suppress::{lift, list};
+use jobs::suppress::{lift, list, state};
 use jobs::sync;
+use serde_json::{Value, json};
 
 use super::Suppression;
 use super::input::SuppressInput;
 use crate::schema::asked::Asked;
+use crate::schema::audit::trail;
 use crate::schema::count::int;
 use crate::schema::email::Email;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
+use crate::schema::node::Kind;
 use crate::schema::refusal::{UserError, UserErrorCode};
 
 /// How long a lift waits for Mailgun's lists to follow: they are told by the second.
@@ -107,7 +110,12 @@ impl SuppressionMutations {
                 return Ok(SuppressPayload { user_errors, ..SuppressPayload::default() });
             }
         };
+        let key = entry.target.key();
+        trail::recipient(app, &key).await?;
+        trail::before(blocked(app, &key).await?);
         let (stands, Entered { in_flight, waiting, .. }) = enter::suppress(app, entry).await?;
+        trail::subject(&Kind::Suppression.id(stands.id));
+        trail::after(blocked(app, &key).await?);
         Ok(SuppressPayload {
             suppression: Some(Suppression::new(stands)),
             suppressed: int(waiting.done),
@@ -146,6 +154,7 @@ impl SuppressionMutations {
         } else {
             enter::suppress_many(app, entries).await?
         };
+        trail::did(if dry_run { 0 } else { entered.entered });
         Ok(SuppressManyPayload {
             entered: int(entered.entered),
             suppressed: int(entered.waiting.done),
@@ -174,7 +183,14 @@ impl SuppressionMutations {
         };
         let reasons = reasons.unwrap_or_else(|| Reason::ALL.to_vec());
         let jobs = &ctx.app()?.ctx;
+        trail::recipient(jobs, &target.key()).await?;
+        trail::before(blocked(jobs, &target.key()).await?);
         let done = lift::unsuppress(jobs, &target.key(), &reasons).await?;
+        trail::did(done.lifted.len() as u64);
+        if let Some(entry) = done.lifted.first() {
+            trail::subject(&Kind::Suppression.id(entry.id));
+        }
+        trail::after(blocked(jobs, &target.key()).await?);
         let provider_lift =
             if done.told { sync::followed(jobs, &target.key(), &reasons, PATIENCE).await? } else { None };
         Ok(UnsuppressPayload {
@@ -190,6 +206,14 @@ impl SuppressionMutations {
     #[graphql(guard = "Needs(ApiScope::Manage)")]
     async fn clean_suppressions(&self, ctx: &Context<'_>) -> Result<CleanSuppressionsPayload, Fault> {
         let archived = list::archive(&ctx.app()?.ctx).await?;
+        trail::did(archived);
         Ok(CleanSuppressionsPayload { archived: int(archived), user_errors: Vec::new() })
     }
+}
+
+/// What blocks a target, for the audit log.
+async fn blocked(ctx: &jobs::Context, key: &str) -> jobs::Result<Value> {
+    let by = state::state(ctx, key).await?.by;
+    let entries = by.iter().map(|entry| json!({ "reason": entry.reason.name(), "expiresAt": entry.expires_at }));
+    Ok(json!({ "blockedBy": entries.collect::<Vec<_>>() }))
 }

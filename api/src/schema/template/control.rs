@@ -3,9 +3,11 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::ApiScope;
 use jobs::template::{self, Draft, Model, Refusal};
+use serde_json::{Value, json};
 
 use super::Template;
 use crate::schema::asked::Asked;
+use crate::schema::audit::trail;
 use crate::schema::email::InlineContentInput;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
@@ -55,9 +57,18 @@ impl TemplateMutations {
         #[graphql(desc = "The template's id.")] id: ID,
         #[graphql(desc = "The template as it is to be.")] input: TemplateInput,
     ) -> Result<TemplatePayload, Fault> {
-        let Some(id) = Kind::Template.read(&id) else { return Ok(Err(Refusal::NotFound).into()) };
-        Ok(template::update(&ctx.app()?.ctx, id, input.read()).await?.into())
+        let Some(uuid) = Kind::Template.read(&id) else { return Ok(Err(Refusal::NotFound).into()) };
+        let ctx = &ctx.app()?.ctx;
+        trail::subject(&id);
+        if let Some(row) = template::with_ids(ctx, &[uuid]).await?.get(&uuid) {
+            trail::before(state(row));
+        }
+        Ok(template::update(ctx, uuid, input.read()).await?.into())
     }
+}
+
+fn state(row: &Model) -> Value {
+    json!({ "name": row.name, "version": row.version })
 }
 
 impl TemplateInput {
@@ -70,7 +81,11 @@ impl TemplateInput {
 impl From<Result<Model, Refusal>> for TemplatePayload {
     fn from(done: Result<Model, Refusal>) -> Self {
         let user_errors = match done {
-            Ok(row) => return Self { template: Some(Template::new(row)), user_errors: Vec::new() },
+            Ok(row) => {
+                trail::subject(&Kind::Template.id(row.id));
+                trail::after(state(&row));
+                return Self { template: Some(Template::new(row)), user_errors: Vec::new() };
+            }
             Err(Refusal::NotFound) => vec![UserError::at(&["id"], UserErrorCode::NotFound, "is no template's id")],
             Err(Refusal::NameTaken) => {
                 vec![UserError::at(&["input", "name"], UserErrorCode::Conflict, "is the name of another template")]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Executor, Request, Response, ServerError};
 use axum::extract::ws::{CloseFrame, Message};
-use futures::future::{BoxFuture, pending};
+use futures::future::{BoxFuture, pending, ready};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use tokio::time::{Instant, Interval, interval, sleep, timeout};
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::message::{self, Close, FromClient, ToClient};
 use super::pace::Pace;
 use crate::auth::{Principal, Refused};
+use crate::limit::{Crowded, Hold};
 use crate::schema::fault::Fault;
 use crate::transport::http::is_request_error;
 use crate::transport::operation::{self, Operation};
@@ -37,6 +38,22 @@ pub trait Host: Send + Sync + 'static {
 
     /// How long their permission still holds; `None` for ever.
     fn left(&self, principal: &Principal) -> Option<Duration>;
+
+    /// Somebody is let in: whatever that takes of their limits is held as long as the host.
+    ///
+    /// # Errors
+    /// They have no place left.
+    fn enter(&self, principal: &Principal) -> Result<(), Crowded>;
+
+    /// An operation begins: what it holds until it ends.
+    ///
+    /// # Errors
+    /// It is more than the caller's limits allow.
+    fn admit(
+        &self,
+        operation: &Operation,
+        principal: &Principal,
+    ) -> impl Future<Output = Result<Option<Hold>, Fault>> + Send;
 
     /// A request with what its resolvers need.
     fn request(&self, request: Request, principal: Principal) -> Request;
@@ -178,11 +195,12 @@ where
                     return Err(Close::NotUnique.into());
                 }
                 if self.operations.len() >= OPERATIONS {
-                    let fault = Fault::RateLimited(format!("a socket carries {OPERATIONS} operations at a time"));
+                    let words = format!("a socket carries {OPERATIONS} operations at a time");
+                    let fault = Fault::RateLimited { words, wait: None };
                     return Ok(Some(ToClient::Error { id, payload: fault.response().errors }));
                 }
                 let operation = Operation::of(self.host.request(payload.into(), *principal));
-                self.operations.insert(id, events(operation, self.host.schema()));
+                self.operations.insert(id, events(operation, self.host.clone(), *principal));
                 Ok(None)
             }
             FromClient::Complete { id } => {
@@ -248,8 +266,9 @@ async fn tick(interval: &mut Interval) {
 async fn permission(host: Arc<impl Host>, key: String, between: Duration) -> Result<Permission, Close> {
     let principal = host.ask(&key).await.map_err(|refusal| match refusal {
         Refused::Nothing | Refused::Unknown | Refused::Token(_) | Refused::Elsewhere => Close::Forbidden,
-        Refused::Guessing { .. } | Refused::Away(_) => Close::TryAgain,
+        Refused::Limited(_) | Refused::Away(_) => Close::TryAgain,
     })?;
+    host.enter(&principal).map_err(|_| Close::Crowded)?;
     Ok(Permission { principal, end: end_of(host, key, principal, between).boxed() })
 }
 
@@ -268,7 +287,7 @@ async fn end_of(host: Arc<impl Host>, key: String, principal: Principal, between
             match host.ask(&key).await {
                 Ok(same) if same == principal => {}
                 // Nobody can say: those who are in stay in.
-                Err(Refused::Guessing { .. } | Refused::Away(_)) => {}
+                Err(Refused::Limited(_) | Refused::Away(_)) => {}
                 Ok(_) | Err(Refused::Nothing | Refused::Unknown | Refused::Token(_) | Refused::Elsewhere) => return,
             }
         }
@@ -280,13 +299,28 @@ async fn end_of(host: Arc<impl Host>, key: String, principal: Principal, between
 }
 
 /// What an operation does, up to its end.
-fn events(operation: Operation, schema: &impl Executor) -> BoxStream<'static, Event> {
+fn events(operation: Operation, host: Arc<impl Host>, principal: Principal) -> BoxStream<'static, Event> {
     let follows = operation.kind() == Some(OperationType::Subscription);
-    let answers = if follows {
-        operation.follow(schema)
-    } else {
-        stream::once(operation.execute(schema.clone(), operation::LIMIT)).boxed()
+    let answers = async move {
+        let held = match host.admit(&operation, &principal).await {
+            Ok(held) => held,
+            Err(fault) => return stream::once(ready(fault.response())).boxed(),
+        };
+        let schema = host.schema();
+        let answers = if follows {
+            operation.follow(schema)
+        } else {
+            stream::once(operation.execute(schema.clone(), operation::LIMIT)).boxed()
+        };
+        // Given back with the operation, however it ends.
+        answers
+            .map(move |answer| {
+                let _held = &held;
+                answer
+            })
+            .boxed()
     };
+    let answers = answers.flatten_stream();
     let mut begun = false;
     let event = move |answer: Response| {
         // A subscription that has told nothing yet was not begun, wherever the error comes from.

@@ -125,6 +125,8 @@ pub enum Close {
     TooLarge,
     /// Keys can't be looked up at the moment.
     TryAgain,
+    /// The key has too many sockets.
+    Crowded,
 }
 
 impl Close {
@@ -133,7 +135,7 @@ impl Close {
         match self {
             Close::GoingAway => 1001,
             Close::TooLarge => 1009,
-            Close::TryAgain => 1013,
+            Close::TryAgain | Close::Crowded => 1013,
             Close::NoMessage => 4400,
             Close::NotYet => 4401,
             Close::Forbidden | Close::Expired | Close::Changed => 4403,
@@ -149,6 +151,7 @@ impl Close {
             Close::GoingAway => "The service is stopping",
             Close::TooLarge => "A message has at most 1 MiB",
             Close::TryAgain => "Keys can't be looked up at the moment; please try again",
+            Close::Crowded => "This key has as many sockets open as it may; please close some, or try again",
             Close::NoMessage => "Invalid message",
             Close::NotYet => "Unauthorized",
             Close::Forbidden => {

@@ -10,6 +10,7 @@ import { Actions } from './actions.tsx'
 import { Content } from './content.tsx'
 import { Details } from './details.tsx'
 import { Life } from './life.tsx'
+import { Reveal } from './revealing.tsx'
 
 const TABS = [
   [undefined, 'Life'],
@@ -63,6 +64,7 @@ function Shown({ email, tab, onTab }: { email: EmailLifeFragment; tab: string | 
           <p className="mt-2 rounded-lg bg-sunken px-3 py-2 text-muted">Somebody asked to stop it: it ends as Cancelled if it turns out not to have left.</p>
         )}
         <Actions email={email} />
+        <Reveal id={email.id} />
       </div>
       <div role="tablist" aria-label="About this email" className="sticky top-0 z-10 flex gap-4 border-b border-line bg-surface px-4">
         {TABS.map(([value, word]) => {

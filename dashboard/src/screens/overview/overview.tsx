@@ -10,6 +10,7 @@ import { Head, Panel } from '../../parts/panel.tsx'
 import { Empty, Loading, Problem } from '../../parts/states.tsx'
 import { Age, Ago } from '../../parts/time.tsx'
 import { useMay } from '../../session/viewer.tsx'
+import { Alerts } from './alerts.tsx'
 import { Funnel } from './funnel.tsx'
 import { Held } from './held.tsx'
 import { Outcomes } from './outcomes.tsx'
@@ -48,6 +49,7 @@ export function Overview() {
             <Button onClick={() => setDialog('pause')}><Pause />Pause</Button>
           ))}
       </Head>
+      <Alerts />
       {stats.paused && <PausedBar stats={stats} />}
       <ReportWarnings domains={stats.reconciliation} />
       <Numbers stats={stats} />

@@ -13,6 +13,7 @@ const words: Record<string, string> = {
   emails: 'Finished emails',
   'webhook tokens': 'Webhook tokens',
   'idempotency keys': 'Idempotency keys',
+  'audit log': 'Audit log',
 }
 
 /** How long things are kept, and what went. */

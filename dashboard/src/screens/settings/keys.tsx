@@ -10,6 +10,7 @@ import { Secret } from './secret.tsx'
 
 const SCOPES: readonly [ApiScope, string][] = [
   ['READ', 'See everything but contents; addresses are masked'],
+  ['REVEAL', 'See one masked address at a time, for a reason that is kept'],
   ['SEND', 'Send emails'],
   ['MANAGE', 'Cancel, retry, pause, suppress, and read contents'],
   ['ADMIN', 'Everything, API keys included'],

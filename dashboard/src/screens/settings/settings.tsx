@@ -12,6 +12,7 @@ import { Ago, Time } from '../../parts/time.tsx'
 import { useMay, useViewer } from '../../session/viewer.tsx'
 import { Held } from '../overview/held.tsx'
 import { Reports } from '../overview/reports.tsx'
+import { Audit } from './audit.tsx'
 import { Endpoints } from './endpoints/endpoints.tsx'
 import { CreateKey, RevokeKey } from './keys.tsx'
 import { Kept } from './kept.tsx'
@@ -28,6 +29,7 @@ export function Settings() {
       <div className="grid grid-cols-[minmax(0,1fr)] gap-4 lg:grid-cols-3">
         <Keys />
         <Endpoints />
+        <Audit />
         <Reports domains={stats?.reconciliation ?? []} />
         <Kept />
         <Service />

@@ -3,7 +3,7 @@ import { useMemo, useState } from 'react'
 import { useClient, useQuery } from 'urql'
 
 import { listed } from '../../address.ts'
-import { QueueDocument, SuppressionCountsDocument, type SuppressionFilter, type SuppressionRowFragment, SuppressionsDocument } from '../../api/generated.ts'
+import { ExportSuppressionsDocument, QueueDocument, SuppressionCountsDocument, type SuppressionFilter, type SuppressionRowFragment, SuppressionsDocument } from '../../api/generated.ts'
 import { useFresh, words } from '../../api/use.ts'
 import { Button } from '../../parts/button.tsx'
 import { save } from '../../parts/csv.ts'
@@ -26,8 +26,6 @@ import { LiftConfirm } from './lifting.tsx'
 
 const route = getRouteApi('/suppressions')
 const PAGE = 50
-/** The most that one page may hold. */
-const LARGEST_PAGE = 100
 
 const origins = { EVENT: 'Mailgun’s report', MANUAL: 'By hand', PROVIDER: 'Mailgun’s list' }
 
@@ -71,14 +69,14 @@ export function Suppressions() {
     let after: string | null | undefined
     setExporting(0)
     do {
-      const page = { filter, first: LARGEST_PAGE, ...(after == null ? {} : { after }) }
-      const { data, error } = await client.query(SuppressionsDocument, page, { requestPolicy: 'network-only' }).toPromise()
+      // Not page by page: what is handed out stays in the audit log.
+      const { data, error } = await client.mutation(ExportSuppressionsDocument, { filter, ...(after == null ? {} : { after }) }).toPromise()
       if (data === undefined) {
         tell(`The export stopped. ${words(error)}`)
         return setExporting(undefined)
       }
-      all.push(...data.suppressions.nodes)
-      after = data.suppressions.pageInfo.hasNextPage ? data.suppressions.pageInfo.endCursor : undefined
+      all.push(...data.exportSuppressions.suppressions)
+      after = data.exportSuppressions.after
       setExporting(all.length)
     } while (after != null)
     save(`suppressions-${new Date().toISOString().slice(0, 10)}.csv`, writeEntries(all))

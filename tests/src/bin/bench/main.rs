@@ -4,6 +4,7 @@
 mod campaigns;
 mod events;
 mod floors;
+mod hostile;
 mod live;
 mod pages;
 mod service;
@@ -51,6 +52,10 @@ struct Options {
     /// Measure a campaign of so many recipients instead, singly and in batches.
     #[arg(long, num_args = 0..=1, default_missing_value = "100000")]
     campaign: Option<u64>,
+    /// Measure for so many seconds each what a well-behaved client waits for before, among and after 200 hostile connections
+    /// instead, on PostgreSQL.
+    #[arg(long, num_args = 0..=1, default_missing_value = "15")]
+    hostile: Option<u64>,
     /// Measure what the API's surface costs, and nothing else.
     #[arg(long)]
     surface_only: bool,
@@ -75,6 +80,9 @@ async fn main() {
     }
     if let Some(seconds) = options.live {
         return live::measure(&Postgres::durable().await, seconds).await;
+    }
+    if let Some(seconds) = options.hostile {
+        return hostile::measure(&Postgres::durable().await, seconds).await;
     }
     if let Some(rows) = options.pages {
         return pages::measure(&Postgres::durable().await, rows).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use api::app::{App, Parts};
 use api::auth::{Doorkeeper, Principal, Proxies};
 use api::dashboard::link::Links;
+use api::limit::{Limits, Table};
 use api::schema;
 use api::transport::{self, Graphql, Origins, Pace};
 use api::webhook::Webhooks;
@@ -62,15 +63,20 @@ pub async fn measure(backend: Backend) {
 fn over(jobs: &tests::app::App) -> App {
     let ctx = jobs.ctx.clone();
     let admin = SecretString::from(KEY);
+    let limits = Limits::new(Table::default(), ctx.clock.clone(), None).expect("without Redis nothing can be wrong");
+    let limits = Arc::new(limits);
     App::new(Parts {
         accept: jobs.engine.accept.clone(),
+        audit: ::jobs::audit::Audit::start(ctx.clone()),
         recorder: jobs.engine.recorder.clone(),
         webhooks: Webhooks::signed_with(&[]),
         engine: RwLock::new(None),
-        doorkeeper: Doorkeeper::new(ctx.clone(), Some(&admin), None, Proxies::default()),
+        doorkeeper: Doorkeeper::new(ctx.clone(), Some(&admin), None, Proxies::default(), limits.clone()),
+        limits,
         links: Links::default(),
         schema: schema::build(&ctx),
         queue: ::jobs::live::queue(&ctx),
+        alerts: ::jobs::live::alerts(&ctx),
         events: ::jobs::live::events::Events::start(&ctx, jobs.engine.news.clone()),
         emails: ::jobs::live::emails::Emails::new(&ctx),
         campaigns: ::jobs::live::campaigns::Campaigns::new(&ctx),

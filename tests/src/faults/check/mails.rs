@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Violation;
 use crate::faults::load::RENAMED;
 use crate::faults::logbook::Fate;
+use crate::faults::mailgun::takes_batches;
 use crate::faults::truth::Truth;
 use crate::faults::world::Pace;
 
@@ -81,7 +82,9 @@ fn unexplained(truth: &Truth, email: &email::Model, taken: u32) -> Option<&'stat
         Status::Scheduled | Status::Queued => Some("though everything has settled"),
         Status::Sending => Some("though nobody works on it"),
         Status::Unconfirmed if email.on_unconfirmed != Policy::Hold && !email.sender.contains(RENAMED) => {
-            Some("though its policy is not HOLD")
+            // In doubt after a batch, of a domain of which no batch is known to have arrived, it waits for a person as well.
+            let decided = truth.batched.contains(&email.id) && !takes_batches(&truth.posts, &email.sender);
+            (!decided || taken > 0).then_some("though its policy is not HOLD")
         }
         Status::Unconfirmed => (taken > 0).then_some("though Mailgun has it and its log says so"),
         Status::Sent | Status::Deferred | Status::Delivered | Status::Bounced | Status::Complained => {
@@ -123,9 +126,10 @@ pub fn none_is_taken_twice(truth: &Truth, pace: &Pace, found: &mut Vec<Violation
             continue;
         }
         let attempts = truth.attempts.get(id).map(Vec::as_slice).unwrap_or_default();
-        let unknown = attempts.iter().rev().skip(1).filter(|attempt| {
+        let unknown = attempts.iter().filter(|attempt| {
             // A late report of the first hand-over overwrites that it was in doubt.
-            matches!(attempt.outcome, Outcome::Unconfirmed | Outcome::LeaseRanOut | Outcome::Sent)
+            let doubt = matches!(attempt.outcome, Outcome::Unconfirmed | Outcome::LeaseRanOut | Outcome::Sent);
+            doubt && attempt.fence < email.fence
         });
         if unknown.count() < *taken as usize - 1 {
             found.push(Violation::of(*id, format!("Mailgun took it {taken} times, and its tries do not explain that")));

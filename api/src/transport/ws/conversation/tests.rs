@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::*;
+use crate::limit::{Most, Places, Table, What, Who};
 use crate::schema::fault::ErrorCodes;
 use crate::schema::limits::limited;
 
@@ -66,6 +67,8 @@ struct Desk {
     schema: TestSchema,
     answer: Arc<Mutex<Answer>>,
     left: Option<Duration>,
+    places: Places,
+    entered: Arc<Mutex<Vec<Hold>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -96,6 +99,18 @@ impl Host for Desk {
         self.left
     }
 
+    fn enter(&self, principal: &Principal) -> Result<(), Crowded> {
+        let who = Who::Key(principal.key);
+        self.entered.lock().unwrap().push(self.places.hold_for(What::Sockets, who)?);
+        Ok(())
+    }
+
+    async fn admit(&self, operation: &Operation, principal: &Principal) -> Result<Option<Hold>, Fault> {
+        let follows = operation.kind() == Some(OperationType::Subscription);
+        let who = Who::Key(principal.key);
+        Ok(follows.then(|| self.places.hold_for(What::Subscriptions, who)).transpose()?)
+    }
+
     fn request(&self, request: Request, _: Principal) -> Request {
         request
     }
@@ -117,6 +132,7 @@ struct Client {
 #[derive(Default)]
 struct How {
     left: Option<Duration>,
+    places: Option<Places>,
     head: Option<&'static str>,
 }
 
@@ -124,7 +140,9 @@ impl Client {
     fn open(how: How) -> Self {
         let builder = Schema::build(Query, EmptyMutation, Subscriptions).extension(ErrorCodes);
         let answer = Arc::new(Mutex::new(Answer::Yes(ApiScopes::ADMIN)));
-        let desk = Desk { schema: limited(builder).finish(), answer: answer.clone(), left: how.left };
+        let places = how.places.unwrap_or_else(|| Places::new(&Table::default()));
+        let schema = limited(builder).finish();
+        let desk = Desk { schema, answer: answer.clone(), left: how.left, places, entered: Arc::default() };
         let (says, source) = mpsc::unbounded();
         // Takes a few messages and then no more, as a client who has stopped reading.
         let (sink, hears) = mpsc::channel(8);
@@ -334,6 +352,32 @@ async fn one_operation_too_many_is_refused_and_the_others_go_on() {
     client.say(json!({ "type": "complete", "id": "0" }));
     client.ask("more", "{ one }");
     assert_eq!(client.hear_to_the_end().await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_has_so_many_sockets_and_subscriptions_at_a_time_and_gets_them_back() {
+    let table = Table { limit_sockets: Most(2), limit_subscriptions: Most(1), ..Table::default() };
+    let places = Places::new(&table);
+    let how = || How { places: Some(places.clone()), ..How::default() };
+    let (mut first, mut second) = (Client::begun(how()).await, Client::begun(how()).await);
+    let third = Client::open(how());
+    third.say(init(json!({ "authorization": "Bearer k1" })));
+    assert_eq!(third.closed().await, 1013);
+    first.ask("1", "subscription { endless }");
+    second.ask("1", "subscription { endless }");
+    assert_eq!(second.hear_to_the_end().await, ["error RATE_LIMITED"]);
+    second.ask("2", "{ one }");
+    assert_eq!(second.hear_to_the_end().await.len(), 2, "questions are no subscriptions");
+    first.say(json!({ "type": "complete", "id": "1" }));
+    first.ask("2", "{ one }");
+    first.hear_to_the_end().await;
+    second.ask("3", "subscription { count }");
+    assert_eq!(second.hear_to_the_end().await.len(), 3);
+    assert_eq!(places.held(What::Subscriptions, Some(Who::Key(Uuid::nil()))), 0, "what ended is given back");
+    drop(first.says);
+    first.task.await.unwrap();
+    assert_eq!(places.held(What::Sockets, Some(Who::Key(Uuid::nil()))), 1);
+    Client::begun(how()).await;
 }
 
 #[tokio::test(start_paused = true)]
