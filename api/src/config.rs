@@ -223,6 +223,7 @@ pub struct Config {
     /// Of at least so many emails delivered in a day, the share that may be reported as spam.
     #[arg(long, env = "ALERT_COMPLAINT_RATE", default_value = "0.1%/1000", value_parser = values::limit)]
     pub alert_complaint_rate: Limit,
+
     /// Networks that are not public in which endpoints may lie that are told of events, separated by commas
     /// (`10.0.0.0/8,127.0.0.1`). Without it, only public addresses are told, and only over https.
     #[arg(long, env = "OUTBOUND_PRIVATE_NETWORKS")]
