@@ -99,13 +99,13 @@ impl Engine {
             keep_alike(sync::Desk { ctx: ctx.clone(), provider: lists }, &tasks);
         }
         let news = News::start(&ctx, told, recorder.recorded(), &tasks)?;
-        if workers {
-            tasks.spawn(dispatch::run(ctx.clone(), news.clone(), tasks.clone()));
-        }
         // In processes without workers too: that nobody sends is for somebody to say.
         let seen = lanes.clone();
         tasks.spawn(alert::watch(ctx.clone(), move || configured && !seen.redis_available()));
         call_out(&ctx, &tasks);
+        if workers {
+            tasks.spawn(dispatch::run(ctx.clone(), news.clone(), tasks.clone()));
+        }
         Ok(Self { ctx, accept, recorder, news, lanes, sender, tasks, redis: configured })
     }
 

@@ -6,8 +6,8 @@
 //! alike; `ledger` alone changes where an email stands. `hold` and
 //! `breaker` make it wait, `control` and `bulk` act on request, `campaign` makes emails of recipients, `render` says what each
 //! of them reads, `restored` holds what a backup brought back; `retention` forgets what has had its time, `erase` whoever asks for
-//! it, `audit` keeps who did what, `keyring` rotates keys, `dispatch` tells applications of events, `alert` says what somebody should
-//! look at, and `engine` starts and stops it all.
+//! it, `audit` keeps who did what, `keyring` rotates keys, `dispatch` tells applications of events, `alert` says what somebody
+//! should look at, and `engine` starts and stops it all.
 
 #![expect(missing_docs, reason = "a field's name says it; where it does not, it has a comment")]
 

@@ -3,8 +3,9 @@ import graphql from "@graphql-eslint/eslint-plugin";
 
 /** Types that are part of another thing or a number about many, so that no id names one of them alone. */
 const VALUES = [
-  "Alert", "Attachment", "Attempt", "Breaker", "EmailContent", "EmailHeader", "Engagement", "FailureGroup", "Hold", "LaneStats",
-  "EventEndpointSecret", "EventEndpointTrial", "EventReplay", "Ledger", "Metrics", "MetricsPoint", "Pause", "QueueStats", "Reconciliation", "RenderedContent", "Retention", "RetentionRule",
+  "Alert", "Attachment", "Attempt", "Breaker", "EmailContent", "EmailHeader", "Engagement", "EventEndpointSecret",
+  "EventEndpointTrial", "EventReplay", "FailureGroup", "Hold", "LaneStats",
+  "Ledger", "Metrics", "MetricsPoint", "Pause", "QueueStats", "Reconciliation", "RenderedContent", "Retention", "RetentionRule",
   "SuppressionFact", "SuppressionState", "SuppressionStats", "SuppressionSync", "TimelineEntry", "UserError", "Viewer",
 ];
 

@@ -66,8 +66,9 @@ async fn the_tables_are_what_the_entities_say(backend: Backend) {
     }
     answers! {
         alert alert_count api_key attempt audit_entry breaker bulk_operation campaign_metrics content cron_run delivery_event
-        domain_health email email_facts endpoint_secret erasure event_clock event_dispatch event_endpoint event_key event_replay
-        event_seal failure hold idempotency_key lane lead mark_key provider_list
+        domain_health email
+        email_facts endpoint_secret erasure event_clock event_dispatch event_endpoint event_key event_replay event_seal failure
+        hold idempotency_key lane lead mark_key provider_list
         provider_order quarantined_event reconcile_mark retention_run scope suppression suppression_fact suppression_tally tally
         unsubscribe_key webhook_token
     }

@@ -203,10 +203,10 @@ impl NodeQueries {
                 .or_else(lead)
                 .or_else(campaign)
                 .or_else(template)
-                .or_else(key)
-                .or_else(done)
                 .or_else(endpoint)
                 .or_else(dispatch)
+                .or_else(key)
+                .or_else(done)
         };
         Ok(ids.iter().map(node).collect())
     }

@@ -121,6 +121,24 @@ fn mutations() -> Vec<(&'static str, Value)> {
             "mutation($a: ID!, $b: TemplateInput!) { updateTemplate(id: $a, input: $b) { template { id } } }",
             json!({ "a": CANARY, "b": { "name": "welcome", "content": content } }),
         ),
+        (
+            "mutation($a: EventEndpointInput!) { createEventEndpoint(input: $a) { secret } }",
+            json!({ "a": { "url": format!("https://localhost/{CANARY}?to={ADDRESS}"), "description": CANARY, "tags": [CANARY] } }),
+        ),
+        (
+            "mutation($a: ID!, $b: EventEndpointInput!) { updateEventEndpoint(id: $a, input: $b) { eventEndpoint { id } } }",
+            json!({ "a": CANARY, "b": { "url": format!("https://localhost/{CANARY}") } }),
+        ),
+        ("mutation($a: ID!) { disableEventEndpoint(id: $a) { eventEndpoint { id } } }", json!({ "a": CANARY })),
+        ("mutation($a: ID!) { enableEventEndpoint(id: $a) { eventEndpoint { id } } }", json!({ "a": CANARY })),
+        ("mutation($a: ID!) { rotateEventEndpointSecret(id: $a) { secret } }", json!({ "a": CANARY })),
+        ("mutation($a: ID!) { deleteEventEndpoint(id: $a) { deletedId } }", json!({ "a": CANARY })),
+        ("mutation($a: ID!) { testEventEndpoint(id: $a) { trial { taken } } }", json!({ "a": CANARY })),
+        ("mutation($a: ID!) { redriveEventDispatches(endpointId: $a) { redriven } }", json!({ "a": CANARY })),
+        (
+            "mutation($a: ID!, $b: DateTimeRange!) { replayEvents(endpointId: $a, recordedAt: $b) { replay { told } } }",
+            json!({ "a": CANARY, "b": { "since": "2026-01-01T00:00:00Z" } }),
+        ),
         ("mutation($a: EmailAddress!) { exportRecipient(address: $a) { after } }", json!({ "a": ADDRESS })),
         ("mutation($a: EmailAddress!) { eraseRecipient(address: $a) { emails } }", json!({ "a": ADDRESS })),
         (

@@ -111,7 +111,7 @@ async fn endpoints_are_changed_tried_out_and_taken_away(backend: Backend) {
         assert_eq!(mistakes(&served.mutate(update, json!({ "id": id, "input": input })).await), [wrong]);
         assert_eq!(mistakes(&served.mutate(CREATE, json!({ "input": input })).await), [wrong]);
     }
-    let rotate = "mutation($id: ID!, $hours: Int) { rotateEventEndpointSecret(id: $id, overlapHours: $hours) {
+    let rotate = "mutation($id: ID!, $hours: Int! = 24) { rotateEventEndpointSecret(id: $id, overlapHours: $hours) {
       secret eventEndpoint { secrets { expiresAt } } userErrors { code field message } } }";
     let rotated = served.mutate(rotate, json!({ "id": id })).await;
     let new = rotated["secret"].as_str().unwrap().to_owned();

@@ -119,7 +119,7 @@ pub async fn endpoints(served: &Served) -> Listener {
     for url in [
         format!("{}/kanarie-path?token=kanarie", told.url()),
         "https://localhost:1/kanarie".to_owned(),
-        "https://kanarie.invalid/kanarie".to_owned(),
+        "https://nobody.invalid/kanarie".to_owned(),
     ] {
         let input = json!({ "url": url, "description": "kanarie-shop" });
         let made = ask(served, CREATE, json!({ "input": input })).await;

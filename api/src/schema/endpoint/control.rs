@@ -6,11 +6,14 @@ use entity::ApiScope;
 use entity::delivery_event::Kind as EventKind;
 use entity::event_endpoint::{Model, Wanted};
 use jobs::dispatch::endpoint::{self, Draft, LONGEST_OVERLAP, MOST, MOST_SECRETS, Refusal, Trial};
+use reqwest::Url;
 use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::EventEndpoint;
 use crate::schema::asked::Asked;
+use crate::schema::audit::trail;
 use crate::schema::count::int;
 use crate::schema::fault::Fault;
 use crate::schema::guard::Needs;
@@ -138,6 +141,8 @@ impl EndpointMutations {
         };
         let done = endpoint::create(&ctx.app()?.ctx, draft).await?;
         if let Ok((row, _)) = &done {
+            trail::subject(&Kind::EventEndpoint.id(row.id));
+            trail::after(state(row));
             tracing::info!(event_endpoint.id = %row.id, by = %ctx.principal()?.key, "An endpoint was entered");
         }
         Ok(EventEndpointSecretPayload::of(done))
@@ -156,6 +161,7 @@ impl EndpointMutations {
             Ok(draft) => draft,
             Err(user_errors) => return Ok(EventEndpointPayload { event_endpoint: None, user_errors }),
         };
+        before(ctx, &id).await?;
         Ok(endpoint::update(&ctx.app()?.ctx, read(&id), draft).await?.into())
     }
 
@@ -166,6 +172,7 @@ impl EndpointMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The endpoint's id.")] id: ID,
     ) -> Result<EventEndpointPayload, Fault> {
+        before(ctx, &id).await?;
         Ok(endpoint::disable(&ctx.app()?.ctx, read(&id)).await?.into())
     }
 
@@ -177,6 +184,7 @@ impl EndpointMutations {
         #[graphql(desc = "The endpoint's id.")] id: ID,
         #[graphql(desc = "Pass over what was recorded since it was left.", default)] skip_waiting: bool,
     ) -> Result<EventEndpointPayload, Fault> {
+        before(ctx, &id).await?;
         Ok(endpoint::enable(&ctx.app()?.ctx, read(&id), skip_waiting).await?.into())
     }
 
@@ -196,6 +204,7 @@ impl EndpointMutations {
             let user_errors = vec![UserError::at(&["overlapHours"], UserErrorCode::Invalid, message)];
             return Ok(EventEndpointSecretPayload { event_endpoint: None, secret: None, user_errors });
         }
+        before(ctx, &id).await?;
         let done = endpoint::rotate(&ctx.app()?.ctx, read(&id), overlap).await?;
         if let Ok((row, _)) = &done {
             tracing::info!(event_endpoint.id = %row.id, by = %ctx.principal()?.key, "An endpoint was given another secret");
@@ -210,6 +219,7 @@ impl EndpointMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The endpoint's id.")] id: ID,
     ) -> Result<DeleteEventEndpointPayload, Fault> {
+        before(ctx, &id).await?;
         if endpoint::delete(&ctx.app()?.ctx, read(&id)).await? {
             tracing::info!(event_endpoint.id = %read(&id), by = %ctx.principal()?.key, "An endpoint was taken away");
             return Ok(DeleteEventEndpointPayload { deleted_id: Some(id), user_errors: Vec::new() });
@@ -227,11 +237,27 @@ impl EndpointMutations {
         #[graphql(name = "type", desc = "What is said to have happened.", default_with = "EventKind::Delivered")]
         kind: EventKind,
     ) -> Result<TestEventEndpointPayload, Fault> {
+        before(ctx, &id).await?;
         Ok(match endpoint::try_out(&ctx.app()?.ctx, read(&id), kind).await? {
             Some(trial) => TestEventEndpointPayload { trial: Some(trial.into()), user_errors: Vec::new() },
             None => TestEventEndpointPayload { trial: None, user_errors: vec![unknown()] },
         })
     }
+}
+
+/// Notes which endpoint it is about, and how it stood.
+async fn before(ctx: &Context<'_>, id: &ID) -> Result<(), Fault> {
+    if let Some(row) = endpoint::find(&ctx.app()?.ctx, read(id)).await? {
+        trail::subject(id);
+        trail::before(state(&row));
+    }
+    Ok(())
+}
+
+/// What the audit log keeps of an endpoint. The rest of its URL may hold a token.
+fn state(row: &Model) -> Value {
+    let host = Url::parse(&row.url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    json!({ "host": host, "enabled": row.disabled_at.is_none(), "types": row.wanted().kinds })
 }
 
 /// The UUID in an endpoint's id; where it is none, that of nothing.
@@ -263,7 +289,10 @@ fn errors(refusal: Refusal) -> Vec<UserError> {
 impl From<Result<Model, Refusal>> for EventEndpointPayload {
     fn from(done: Result<Model, Refusal>) -> Self {
         match done {
-            Ok(row) => Self { event_endpoint: Some(EventEndpoint::new(row)), user_errors: Vec::new() },
+            Ok(row) => {
+                trail::after(state(&row));
+                Self { event_endpoint: Some(EventEndpoint::new(row)), user_errors: Vec::new() }
+            }
             Err(refusal) => Self { event_endpoint: None, user_errors: errors(refusal) },
         }
     }

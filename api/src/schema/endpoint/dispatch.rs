@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{EventReplay, may_see};
 use crate::schema::asked::Asked;
+use crate::schema::audit::trail;
 use crate::schema::count::int;
 use crate::schema::delivery_event::DeliveryEvent;
 use crate::schema::email::DateTimeRange;
@@ -177,7 +178,9 @@ impl DispatchMutations {
         if endpoint::find(app, id).await?.is_none() {
             return Ok(refused(unknown()));
         }
+        trail::subject(&endpoint_id);
         let Redriven { done, more } = dead::redrive(app, id, &redrive).await?;
+        trail::did(done);
         tracing::info!(event_endpoint.id = %id, by = %ctx.principal()?.key, done, "Dead letters are tried anew");
         Ok(RedriveEventDispatchesPayload { redriven: int(done), more, user_errors: Vec::new() })
     }
@@ -200,7 +203,10 @@ impl DispatchMutations {
         let until = recorded_at.until.unwrap_or_else(|| app.clock.now());
         let id = Kind::EventEndpoint.read(&endpoint_id).unwrap_or_default();
         let row = match replay::ask(app, id, since, until).await? {
-            Ok(row) => row,
+            Ok(row) => {
+                trail::subject(&endpoint_id);
+                row
+            }
             Err(Refusal::NotFound) => return Ok(refused(unknown())),
             Err(Refusal::Backwards) => {
                 return Ok(refused(UserError::at(&["recordedAt"], UserErrorCode::Invalid, "ends before it begins")));
