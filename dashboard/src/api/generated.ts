@@ -309,6 +309,31 @@ export type EmailStatus =
   /** Perhaps with Mailgun: the answer never came. Left by proof, by the sender's policy, or by a person. */
   | 'UNCONFIRMED';
 
+/** Why an endpoint is told nothing. */
+export type EventEndpointDisabled =
+  /** Somebody said so. */
+  | 'BY_HAND'
+  /** It took nothing for days, though it was tried. */
+  | 'FAILING'
+  /** It answered 410: it is gone. */
+  | 'GONE';
+
+/** An endpoint as it is to be. It hears of events that meet every part that is given. */
+export type EventEndpointInput = {
+  /** Of emails of these campaigns, 100 at most. */
+  campaignIds?: Array<string | number> | null | undefined;
+  /** What it is, up to 500 characters. */
+  description?: string | null | undefined;
+  /** Of emails that went through these sending domains, 100 at most. */
+  sendingDomains?: Array<string> | null | undefined;
+  /** Of emails with one of these tags, 100 at most; as long as their content is kept. */
+  tags?: Array<string> | null | undefined;
+  /** Of these types; without any, of all. */
+  types?: Array<DeliveryEventType> | null | undefined;
+  /** Where events are posted to: https, and a name or address that is public, unless OUTBOUND_PRIVATE_NETWORKS allows others. */
+  url: string;
+};
+
 /** How we came to know of it. */
 export type EventSource =
   /** The recipient told us: they followed the link to unsubscribe. */
@@ -372,6 +397,14 @@ export type RecipientInput = {
   name?: string | null | undefined;
   /** What the content's variables stand for, an object: `{"first_name": "Ann"}`. */
   variables?: unknown;
+};
+
+/** Which dead ones are tried anew: those that meet every part that is given; without any, all. */
+export type RedriveFilter = {
+  /** Those with these ids, 1,000 at most. */
+  ids?: Array<string | number> | null | undefined;
+  /** Those that were last tried in this time. */
+  triedAt?: DateTimeRange | null | undefined;
 };
 
 /** A part of the queue. */
