@@ -164,14 +164,19 @@ pub fn statement(store: &Store, filter: &Filter, from: Option<Uuid>, order: Orde
         format!("${}", values.len())
     };
     let Way { by, index, only } = filter.way();
-    let (beyond, word) = match order {
-        Order::Ascending => (">", "ASC"),
-        Order::Descending => ("<", "DESC"),
+    let word = match order {
+        Order::Ascending => "ASC",
+        Order::Descending => "DESC",
     };
-    // A time span is a span of ids.
-    let mut ids = vec![(">=", filter.from.map_or(Uuid::nil(), first_id))];
-    ids.push(filter.until.map_or(("<=", Uuid::max()), |until| ("<", first_id(until))));
-    ids.extend(from.map(|id| (beyond, id)));
+    // A time span is a span of ids. There is one bound on each side: an index goes by the first that it is given.
+    let mut first = filter.from.map_or(0, |from| first_id(from).as_u128());
+    let mut last = filter.until.map_or(u128::MAX, |until| first_id(until).as_u128().saturating_sub(1));
+    match (order, from.map(|id| id.as_u128())) {
+        (_, None) => {}
+        (Order::Ascending, Some(id)) => first = first.max(id.saturating_add(1)),
+        (Order::Descending, Some(id)) => last = last.min(id.saturating_sub(1)),
+    }
+    let ids = [(">=", Uuid::from_u128(first)), ("<=", Uuid::from_u128(last))];
     let mut all: Vec<String> = Vec::new();
     let key = match (by, store.dialect()) {
         (None, _) => {
