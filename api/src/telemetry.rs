@@ -64,8 +64,10 @@ mod tests {
 
     #[test]
     fn a_panic_says_what_stands_in_the_source_and_nothing_that_was_put_into_it() {
+        /// What panics over what it is given.
+        type Panics = fn(&str);
         let (address, text) = ("ann@example.com", "a slot is held until its outcome is stored");
-        let panics: [(fn(&str), &str); 3] = [
+        let panics: [(Panics, &str); 3] = [
             (|_| panic!("a slot is held until its outcome is stored"), text),
             (|address| panic!("{address} has no slot"), "with a value in its words, which are left out"),
             (|address| std::panic::panic_any(address.len()), "with a value in its words, which are left out"),
