@@ -12,6 +12,7 @@ mod local;
 mod shared;
 mod tab;
 pub mod table;
+mod turns;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -26,6 +27,7 @@ pub use local::Who;
 pub use shared::Shared;
 pub use tab::Tab;
 pub use table::{Allowance, Most, Table, What};
+pub use turns::{Turn, Turns};
 
 use gcra::Rate;
 use local::Local;
@@ -86,6 +88,8 @@ pub struct Limits {
     shared: Option<Shared>,
     /// What is held at a time.
     pub places: Places,
+    /// Who may read now.
+    pub turns: Turns,
 }
 
 impl Limits {
@@ -95,7 +99,7 @@ impl Limits {
     /// When the settings of Redis make no sense.
     pub fn new(table: Table, clock: Clock, redis: Option<&RedisSettings>) -> Result<Self, jobs::lane::LaneError> {
         let shared = redis.map(Shared::new).transpose()?;
-        Ok(Self { places: Places::new(&table), table, clock, local: Local::default(), shared })
+        Ok(Self { places: Places::new(&table), turns: Turns::default(), table, clock, local: Local::default(), shared })
     }
 
     /// What the table says.

@@ -88,7 +88,13 @@ impl Graphql {
         let Cost { mutations, emails } = operation.cost();
         let asked = [(What::Mutations, mutations), (What::Emails, emails)];
         match tab.note(self.app.limits.take(principal.key, &asked).await) {
-            Ok(()) => operation.execute(self.app.schema.clone(), operation::LIMIT).await,
+            Ok(()) => {
+                let _turn = match operation.turn(&self.app.limits, principal).await {
+                    Ok(turn) => turn,
+                    Err(fault) => return fault.response(),
+                };
+                operation.execute(self.app.schema.clone(), operation::LIMIT).await
+            }
             Err(excess) => Fault::from(excess).response(),
         }
     }

@@ -24,12 +24,13 @@ use crate::auth::Principal;
 use crate::limit::Tab;
 use crate::schema::fault::Fault;
 
+/// Who asks, what their limits are told on, and from where they ask: what the guard has left.
+type Caller = (Extension<Principal>, Extension<Tab>, Extension<Client>);
+
 /// Does the operation that a request holds.
 pub async fn answer(
     State(graphql): State<Arc<Graphql>>,
-    Extension(principal): Extension<Principal>,
-    Extension(tab): Extension<Tab>,
-    Extension(Client(address)): Extension<Client>,
+    (Extension(principal), Extension(tab), Extension(Client(address))): Caller,
     method: Method,
     uri: Uri,
     headers: HeaderMap,

@@ -10,7 +10,9 @@ use futures::{FutureExt, StreamExt};
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
+use crate::auth::Principal;
 use crate::limit::count::Cost;
+use crate::limit::{Hold, Limits, Turn};
 use crate::schema::fault::Fault;
 use crate::schema::limits;
 
@@ -18,6 +20,16 @@ use crate::schema::limits;
 pub const LIMIT: Duration = Duration::from_secs(10);
 /// Of an operation's name this many bytes are written.
 const NAMED: usize = 100;
+
+/// What an operation has been given, until it is dropped.
+#[derive(Debug)]
+#[expect(dead_code, reason = "what matters is when it is dropped")]
+pub enum Given {
+    /// A place for what goes on until somebody ends it.
+    Place(Hold),
+    /// A turn for what is read; nothing for what is done.
+    Turn(Option<Turn>),
+}
 
 /// A request, and the operation in its document that it asks for.
 pub struct Operation {
@@ -49,6 +61,20 @@ impl Operation {
     /// What it takes of its caller's limits.
     pub fn cost(&self) -> Cost {
         self.cost
+    }
+
+    /// Waits for this caller's turn, where it is a query: for no longer than one may take.
+    ///
+    /// # Errors
+    /// Their other queries took too long.
+    pub async fn turn(&self, limits: &Limits, principal: Principal) -> Result<Option<Turn>, Fault> {
+        match self.kind {
+            Some(OperationType::Query) => match timeout(LIMIT, limits.turns.take(principal.key)).await {
+                Ok(turn) => Ok(Some(turn)),
+                Err(_) => Err(Fault::TooLong(LIMIT)),
+            },
+            Some(OperationType::Mutation | OperationType::Subscription) | None => Ok(None),
+        }
     }
 
     /// Does a query or a mutation. What takes longer than `limit` is answered for with a fault. A query ends with whoever waits

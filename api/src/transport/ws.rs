@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use self::conversation::{Conversation, Host};
 pub use self::pace::Pace;
 use super::Graphql;
-use super::operation::Operation;
+use super::operation::{Given, Operation};
 use super::refusal::Refusal;
 use super::whence::{By, Whence};
 use crate::auth::{Principal, Refused};
@@ -130,13 +130,14 @@ impl Host for Caller {
         Ok(())
     }
 
-    async fn admit(&self, operation: &Operation, principal: &Principal) -> Result<Option<Hold>, Fault> {
+    async fn admit(&self, operation: &Operation, principal: &Principal) -> Result<Given, Fault> {
         let (limits, Cost { mutations, emails }) = (&self.graphql.app.limits, operation.cost());
         let asked = [(What::Requests, 1), (What::Mutations, mutations), (What::Emails, emails)];
         limits.take(principal.key, &asked).await?;
-        let follows = operation.kind() == Some(OperationType::Subscription);
-        let place = || limits.places.hold_for(What::Subscriptions, Who::Key(principal.key));
-        Ok(follows.then(place).transpose()?)
+        if operation.kind() == Some(OperationType::Subscription) {
+            return Ok(Given::Place(limits.places.hold_for(What::Subscriptions, Who::Key(principal.key))?));
+        }
+        Ok(Given::Turn(operation.turn(limits, *principal).await?))
     }
 
     fn request(&self, request: GraphqlRequest, principal: Principal) -> GraphqlRequest {

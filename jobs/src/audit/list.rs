@@ -91,6 +91,20 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// From which id to which entries can be meant, beyond one in this order: a time span is a span of ids.
+    fn ids(&self, from: Option<Uuid>, order: Order) -> (Uuid, Uuid) {
+        let mut first = self.from.map_or(0, |from| first_id(from).as_u128());
+        let mut last = self.until.map_or(u128::MAX, |until| first_id(until).as_u128().saturating_sub(1));
+        match (order, from.map(|id| id.as_u128())) {
+            (_, None) => {}
+            (Order::Ascending, Some(id)) => first = first.max(id.saturating_add(1)),
+            (Order::Descending, Some(id)) => last = last.min(id.saturating_sub(1)),
+        }
+        (Uuid::from_u128(first), Uuid::from_u128(last))
+    }
+}
+
 /// How an index finds entries.
 struct Way {
     by: Option<(&'static str, Value)>,
@@ -147,7 +161,11 @@ impl Run for Entries<'_> {
 
     async fn next(&self, from: Option<&Uuid>, order: Order, n: u64) -> Result<Vec<Model>> {
         let store = &self.ctx.store;
-        models(&rows(store.read(), statement(store, self.filter, from.copied(), order, n)).await?)
+        let mut found =
+            models::<Model>(&rows(store.read(), statement(store, self.filter, from.copied(), order, n)).await?)?;
+        let (first, last) = self.filter.ids(from.copied(), order);
+        found.retain(|entry| (first..=last).contains(&entry.id));
+        Ok(found)
     }
 
     async fn keep(&self, mut rows: Vec<Model>) -> Result<Vec<Model>> {
@@ -156,7 +174,7 @@ impl Run for Entries<'_> {
     }
 }
 
-/// The next `n` entries beyond an id, by the one index of [`Filter::way`].
+/// The next `n` entries beyond an id, by the one index of [`Filter::way`]; the last of them perhaps past the time span.
 pub fn statement(store: &Store, filter: &Filter, from: Option<Uuid>, order: Order, n: u64) -> Statement {
     let mut values = Vec::new();
     let mut bind = |value: Value| {
@@ -168,15 +186,8 @@ pub fn statement(store: &Store, filter: &Filter, from: Option<Uuid>, order: Orde
         Order::Ascending => "ASC",
         Order::Descending => "DESC",
     };
-    // A time span is a span of ids. There is one bound on each side: an index goes by the first that it is given.
-    let mut first = filter.from.map_or(0, |from| first_id(from).as_u128());
-    let mut last = filter.until.map_or(u128::MAX, |until| first_id(until).as_u128().saturating_sub(1));
-    match (order, from.map(|id| id.as_u128())) {
-        (_, None) => {}
-        (Order::Ascending, Some(id)) => first = first.max(id.saturating_add(1)),
-        (Order::Descending, Some(id)) => last = last.min(id.saturating_sub(1)),
-    }
-    let ids = [(">=", Uuid::from_u128(first)), ("<=", Uuid::from_u128(last))];
+    let (first, last) = filter.ids(from, order);
+    let ids = [(">=", first), ("<=", last)];
     let mut all: Vec<String> = Vec::new();
     let key = match (by, store.dialect()) {
         (None, _) => {
@@ -192,8 +203,14 @@ pub fn statement(store: &Store, filter: &Filter, from: Option<Uuid>, order: Orde
         // preferred where most entries have the same.
         (Some((column, value)), Dialect::Postgres) => {
             let value = bind(value);
-            let of_both = |(is, id): (&str, Uuid)| format!("(a.{column}, a.id) {is} ({value}, {})", bind(id.into()));
-            all.extend(ids.into_iter().map(of_both));
+            let (is, id, ends) = match order {
+                Order::Ascending => (">=", first, "<="),
+                Order::Descending => ("<=", last, ">="),
+            };
+            // It begins at the id. Of the pair it would not know when to end (btree stops by the first of its columns), so there is no
+            // second bound on the id: whoever asks leaves out what is past it.
+            all.push(format!("(a.{column}, a.id) {is} ({value}, {})", bind(id.into())));
+            all.push(format!("a.{column} {ends} {value}"));
             all.push(format!("a.{column} IS NOT NULL"));
             format!("a.{column} {word}, a.id {word}")
         }

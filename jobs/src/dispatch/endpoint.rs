@@ -276,11 +276,10 @@ pub async fn delete(ctx: &Context, id: Uuid) -> Result<bool> {
     // Whatever of these is left by one who is killed goes with its age.
     let text = "DELETE FROM event_dispatches WHERE id IN \
                 (SELECT d.id FROM event_dispatches d WHERE d.endpoint_id = $1 ORDER BY d.seq LIMIT 500)";
-    while gone {
-        let ask = || async { Ok(execute(ctx.store.write(), ctx.store.sql(text, [Value::from(id)])).await?) };
-        if repeat(ask).await?.rows_affected() < 500 {
-            break;
-        }
+    let some = || async { Ok(execute(ctx.store.write(), ctx.store.sql(text, [Value::from(id)])).await?) };
+    let mut left = gone;
+    while left {
+        left = repeat(some).await?.rows_affected() >= 500;
     }
     Ok(gone)
 }

@@ -166,13 +166,14 @@ async fn plan(ctx: &Context, endpoint: &Endpoint) -> Result<Plan> {
         plan.new = stretch;
     }
     // What is told once more can wait until nothing new is left.
-    if offer == Offer::All && plan.new.as_ref().is_none_or(|stretch| !stretch.more) {
-        if let Some(replay) = replay::next(ctx, endpoint.id).await? {
-            let span = (replay.seq, replay.last);
-            let stretch = stretch_of_replay(ctx, span, &wanted, &mut fresh).await?;
-            plan.more = true;
-            plan.replay = Some((replay, stretch));
-        }
+    if offer == Offer::All
+        && plan.new.as_ref().is_none_or(|stretch| !stretch.more)
+        && let Some(replay) = replay::next(ctx, endpoint.id).await?
+    {
+        let span = (replay.seq, replay.last);
+        let stretch = stretch_of_replay(ctx, span, &wanted, &mut fresh).await?;
+        plan.more = true;
+        plan.replay = Some((replay, stretch));
     }
     // A replay may meet what is told anyway.
     let mut met: HashSet<i64> = again.iter().map(|item| item.news.event.seq).collect();

@@ -235,6 +235,10 @@ async fn a_killed_service_tells_what_it_had_not(backend: Backend) {
         emails.push(first.client.send_email(letter(json!({}))).await);
     }
     listener.until_heard(1).await;
+    for email in &emails {
+        // What the sandbox has not said by then nobody will say.
+        first.client.await_status(email, "DELIVERED", SOON).await;
+    }
     first.process.kill9().await;
     let before = listener.heard().len();
     listener.say(|_, _| Say::Status(200));

@@ -89,6 +89,7 @@ impl Truth {
         };
         let suppressions = suppression::Entity::find().all(db).await?;
         let wishes = lock(&people.wishes).clone();
+        let batched = batched(ctx).await?;
         let post = lock(&hooks.post);
         Ok(Self {
             planned: load.all(),
@@ -103,7 +104,7 @@ impl Truth {
             accepted: world.mailgun.accepted(),
             missed: events.iter().map(|event| event.seq).filter(|seq| !follower.has(*seq)).collect(),
             emails: emails.into_iter().map(|email| (email.id, email)).collect(),
-            batched: batched(ctx).await?,
+            batched,
             attempts,
             events,
             facts: facts.into_iter().map(|facts| (facts.email_id, facts)).collect(),

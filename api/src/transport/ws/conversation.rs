@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 use super::message::{self, Close, FromClient, ToClient};
 use super::pace::Pace;
 use crate::auth::{Principal, Refused};
-use crate::limit::{Crowded, Hold};
+use crate::limit::Crowded;
 use crate::schema::fault::Fault;
 use crate::transport::http::is_request_error;
-use crate::transport::operation::{self, Operation};
+use crate::transport::operation::{self, Given, Operation};
 
 /// Operations on one socket at a time.
 const OPERATIONS: usize = 16;
@@ -49,11 +49,7 @@ pub trait Host: Send + Sync + 'static {
     ///
     /// # Errors
     /// It is more than the caller's limits allow.
-    fn admit(
-        &self,
-        operation: &Operation,
-        principal: &Principal,
-    ) -> impl Future<Output = Result<Option<Hold>, Fault>> + Send;
+    fn admit(&self, operation: &Operation, principal: &Principal) -> impl Future<Output = Result<Given, Fault>> + Send;
 
     /// A request with what its resolvers need.
     fn request(&self, request: Request, principal: Principal) -> Request;
@@ -302,23 +298,22 @@ async fn end_of(host: Arc<impl Host>, key: String, principal: Principal, between
 fn events(operation: Operation, host: Arc<impl Host>, principal: Principal) -> BoxStream<'static, Event> {
     let follows = operation.kind() == Some(OperationType::Subscription);
     let answers = async move {
-        let held = match host.admit(&operation, &principal).await {
-            Ok(held) => held,
+        let given = match host.admit(&operation, &principal).await {
+            Ok(given) => given,
             Err(fault) => return stream::once(ready(fault.response())).boxed(),
         };
         let schema = host.schema();
-        let answers = if follows {
-            operation.follow(schema)
-        } else {
-            stream::once(operation.execute(schema.clone(), operation::LIMIT)).boxed()
-        };
+        if !follows {
+            let answer = operation.execute(schema.clone(), operation::LIMIT);
+            // Whether the answer is taken is nothing to those who wait for their turn.
+            return stream::once(answer.inspect(move |_| drop(given))).boxed();
+        }
         // Given back with the operation, however it ends.
-        answers
-            .map(move |answer| {
-                let _held = &held;
-                answer
-            })
-            .boxed()
+        let answers = operation.follow(schema).map(move |answer| {
+            let _given = &given;
+            answer
+        });
+        answers.boxed()
     };
     let answers = answers.flatten_stream();
     let mut begun = false;

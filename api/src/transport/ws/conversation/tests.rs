@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::*;
-use crate::limit::{Most, Places, Table, What, Who};
+use crate::limit::{Hold, Most, Places, Table, What, Who};
 use crate::schema::fault::ErrorCodes;
 use crate::schema::limits::limited;
 
@@ -105,10 +105,12 @@ impl Host for Desk {
         Ok(())
     }
 
-    async fn admit(&self, operation: &Operation, principal: &Principal) -> Result<Option<Hold>, Fault> {
+    async fn admit(&self, operation: &Operation, principal: &Principal) -> Result<Given, Fault> {
         let follows = operation.kind() == Some(OperationType::Subscription);
-        let who = Who::Key(principal.key);
-        Ok(follows.then(|| self.places.hold_for(What::Subscriptions, who)).transpose()?)
+        if !follows {
+            return Ok(Given::Turn(None));
+        }
+        Ok(Given::Place(self.places.hold_for(What::Subscriptions, Who::Key(principal.key))?))
     }
 
     fn request(&self, request: Request, _: Principal) -> Request {
