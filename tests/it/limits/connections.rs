@@ -103,14 +103,15 @@ async fn a_head_that_never_ends_is_cut_off_and_an_idle_connection_is_kept_meanwh
 async fn who_reads_no_answers_is_cut_off_and_the_service_keeps_its_memory(backend: Backend) {
     let served = Served::with(backend, hurried).await;
     let one = made(&served).await;
-    let body = json!({ "query": "{ __schema { types { name description fields { name description args { name description } } } } }" });
+    // Much to say, and little work.
+    let body = json!({ "query": "{ __schema { types { description fields { description } } } }" });
     let body = body.to_string();
     let request = format!(
         "POST /graphql HTTP/1.1\r\nhost: m\r\nauthorization: Bearer {one}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     // Each asks on and reads nothing, until it is thrown out.
-    let deaf = (0..20).map(async |_| {
+    let deaf = (0..3).map(async |_| {
         let mut wire = Wire::narrow("127.0.0.1", &served, Some(4_096)).await;
         let mut asked = 0;
         while wire.0.write_all(request.as_bytes()).await.is_ok() {
