@@ -118,8 +118,9 @@ it('what it does not take is seen, and told again', async () => {
   expect(again.payload.data.recipient).toBe('cyn@example.org')
 
   await act('Tell again')
-  await page.getByLabel('From').fill('2020-01-01T00:00')
-  await page.getByRole('button', { name: 'Tell again' }).click()
+  const replay = page.getByRole('dialog')
+  await replay.getByLabel('From').fill('2020-01-01T00:00')
+  await replay.getByRole('button', { name: 'Tell again' }).click()
   await until('all to be told again', async () => heard.length >= before + 3)
   await act('Dead letters')
   await page.getByRole('dialog', { name: 'Dead letters' }).getByText('None', { exact: true }).waitFor()
