@@ -6,7 +6,8 @@ run:
 	cargo run -- $(ARGS)
 
 # They keep both cores busy, or reckon with having them: each by itself, after the others.
-ALONE := faults::a_seed_keeps_the_promise limits::hostile limits::connections:: processes::stopped
+ALONE := faults::a_seed_keeps_the_promise limits::hostile limits::connections:: processes::stopped \
+	silent_webhooks_are_alerted
 
 # More tests at a time than cores: they mostly wait for servers and for each other.
 test: servers clients lint
