@@ -1,6 +1,7 @@
 //! Events that no webhook brought, recovered from Mailgun's log: once, whoever else brings them, and over restarts.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery_event::{self, Kind, Source};
@@ -24,6 +25,7 @@ on_both! {
     two_processes_recover_each_event_once
     a_log_that_breaks_off_leaves_the_watermark_where_it_was
     silent_webhooks_raise_an_alert_until_they_come_again
+    webhooks_stay_silent_while_nothing_but_the_log_tells_of_events
     a_log_that_is_not_ours_to_read_is_told_of
 }
 
@@ -201,6 +203,31 @@ async fn silent_webhooks_raise_an_alert_until_they_come_again(backend: Backend) 
     };
     until_true("the alert to end", SOON, ended).await;
     until_true("all that was not heard", SOON, async || standing(&app).await.recovered == unheard.get()).await;
+}
+
+async fn webhooks_stay_silent_while_nothing_but_the_log_tells_of_events(backend: Backend) {
+    let app = App::start(plan(backend)).await;
+    app.mailgun.tell_log(by_events);
+    let id = app.send(1, Priority::Normal).await[0];
+    app.await_status(id, Status::Sent).await;
+    // They happen all the time, also within the second in which a reading ends; no faster than they can be read.
+    let happen = async || {
+        app.mailgun.log_also(Told::new("opened", id, "u0@example.org", app.ctx.clock.now()).0);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let silent = until("the alert", SOON, async || {
+        happen().await;
+        standing(&app).await.silent_since
+    });
+    let silent = silent.await;
+    let readings = || app.mailgun.log_asked().iter().filter(|asked| asked.page == 0).count();
+    let enough = readings() + 8;
+    until_true("more readings", SOON, async || {
+        happen().await;
+        assert_eq!(standing(&app).await.silent_since, Some(silent), "no webhook came");
+        readings() >= enough
+    })
+    .await;
 }
 
 async fn a_log_that_is_not_ours_to_read_is_told_of(backend: Backend) {

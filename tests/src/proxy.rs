@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::database::Database;
@@ -17,6 +17,8 @@ use crate::lock;
 pub struct Proxy {
     plan: Arc<Mutex<Plan>>,
     cuts: Arc<tokio::sync::Notify>,
+    /// Whether answers that were held go on.
+    open: watch::Sender<bool>,
     listening: AbortHandle,
 }
 
@@ -26,8 +28,8 @@ struct Plan {
     mark: String,
     left: usize,
     cut: usize,
-    /// The answer comes, but only after so long.
-    late: Option<Duration>,
+    /// The answer is held, and comes in the end.
+    held: bool,
     /// How often each statement was asked.
     asked: HashMap<String, usize>,
 }
@@ -47,21 +49,30 @@ impl Proxy {
         database.url = url;
         let plan = Arc::new(Mutex::new(Plan::default()));
         let cuts = Arc::new(tokio::sync::Notify::new());
-        let listening = tokio::spawn(listen(listener, port, plan.clone(), cuts.clone())).abort_handle();
-        (Self { plan, cuts, listening }, database)
+        let open = watch::Sender::new(true);
+        let listening =
+            tokio::spawn(listen(listener, port, plan.clone(), cuts.clone(), open.subscribe())).abort_handle();
+        (Self { plan, cuts, open, listening }, database)
     }
 
     /// The next `n` transactions with a statement that holds `mark` are committed, and their connections break before they
     /// hear of it.
     pub fn lose_commits(&self, n: usize, mark: &str) {
         let mut plan = lock(&self.plan);
-        (plan.mark, plan.left, plan.cut, plan.late) = (mark.to_owned(), n, 0, None);
+        (plan.mark, plan.left, plan.cut, plan.held) = (mark.to_owned(), n, 0, false);
     }
 
-    /// The next `n` transactions with a statement that holds `mark` are committed, and hear of it only after `late`.
-    pub fn delay_commits(&self, n: usize, mark: &str, late: Duration) {
+    /// The next `n` transactions with a statement that holds `mark` are committed, and hear of it only when they are let go.
+    pub fn hold_commits(&self, n: usize, mark: &str) {
+        self.open.send_replace(false);
         let mut plan = lock(&self.plan);
-        (plan.mark, plan.left, plan.cut, plan.late) = (mark.to_owned(), n, 0, Some(late));
+        (plan.mark, plan.left, plan.cut, plan.held) = (mark.to_owned(), n, 0, true);
+    }
+
+    /// Lets go what is held; nothing is held any longer.
+    pub fn let_go(&self) {
+        lock(&self.plan).left = 0;
+        self.open.send_replace(true);
     }
 
     /// Breaks every connection there is; new ones are let through.
@@ -69,7 +80,7 @@ impl Proxy {
         self.cuts.notify_waiters();
     }
 
-    /// How many answers were lost since [`Proxy::lose_commits`].
+    /// How many answers were lost or held since that was asked for.
     pub fn lost(&self) -> usize {
         lock(&self.plan).cut
     }
@@ -86,15 +97,21 @@ impl Drop for Proxy {
     }
 }
 
-async fn listen(listener: TcpListener, port: u16, plan: Arc<Mutex<Plan>>, cuts: Arc<tokio::sync::Notify>) {
+async fn listen(
+    listener: TcpListener,
+    port: u16,
+    plan: Arc<Mutex<Plan>>,
+    cuts: Arc<tokio::sync::Notify>,
+    gate: watch::Receiver<bool>,
+) {
     // Dropped with this future, and the connections with it.
     let mut open = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
-            let (plan, cuts) = (plan.clone(), cuts.clone());
+            let (plan, cuts, gate) = (plan.clone(), cuts.clone(), gate.clone());
             open.spawn(async move {
                 tokio::select! {
-                    () = carry(client, server, plan) => {}
+                    () = carry(client, server, plan, gate) => {}
                     () = cuts.notified() => {}
                 }
             });
@@ -104,7 +121,7 @@ async fn listen(listener: TcpListener, port: u16, plan: Arc<Mutex<Plan>>, cuts: 
 }
 
 /// Carries one connection until either side ends it, or a COMMIT's answer is to be lost.
-async fn carry(client: TcpStream, server: TcpStream, plan: Arc<Mutex<Plan>>) {
+async fn carry(client: TcpStream, server: TcpStream, plan: Arc<Mutex<Plan>>, mut gate: watch::Receiver<bool>) {
     // Small messages back and forth: waiting to fill a packet would cost each 40 ms.
     client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).ok();
     let ((from_client, mut to_client), (mut from_server, to_server)) = (client.into_split(), server.into_split());
@@ -117,10 +134,8 @@ async fn carry(client: TcpStream, server: TcpStream, plan: Arc<Mutex<Plan>>) {
                 biased;
                 () = doomed.notified() => {
                     let said = executed(&mut from_server, &plan).await;
-                    let late = lock(&plan).late;
-                    let (Some(said), Some(late)) = (said, late) else { return };
-                    tokio::time::sleep(late).await;
-                    if to_client.write_all(&said).await.is_err() {
+                    let Some(said) = said.filter(|_| lock(&plan).held) else { return };
+                    if gate.wait_for(|open| *open).await.is_err() || to_client.write_all(&said).await.is_err() {
                         return;
                     }
                 }

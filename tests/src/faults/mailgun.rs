@@ -1,7 +1,7 @@
 //! The Mailgun of the fault suite: takes emails, or does not, or takes them and does not say so; and knows what became of them.
 //! What it remembers is the truth that everything is compared with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub struct Model {
     pub book: Arc<Mutex<Book>>,
     seed: u64,
     calm: Arc<AtomicBool>,
-    slow: Arc<AtomicBool>,
+    slow: Arc<Mutex<HashSet<Uuid>>>,
 }
 
 /// What is to be seen of calls for many in each seed.
@@ -103,7 +103,7 @@ impl Model {
     /// Starts one. `post` is how long a hand-over may take.
     pub fn start(seed: u64, post: Duration, coverage: &Coverage) -> Self {
         let (fake, book) = (FakeMailgun::start(), Arc::new(Mutex::new(Book::default())));
-        let (calm, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (calm, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(HashSet::new())));
         let (noted, quiet, slowly, covered) = (book.clone(), calm.clone(), slow.clone(), coverage.clone());
         fake.answer(move |seen| {
             let mut book = lock(&noted);
@@ -133,7 +133,7 @@ impl Model {
                 book.posts.push(Posted { at, email, recipients, from: from.clone(), batch_of, what, accepted });
             }
             let mut reply = reply(what, &mut dice, post);
-            if slowly.load(Ordering::Relaxed) && what == WHIMS[0].1 {
+            if what == WHIMS[0].1 && lock(&slowly).contains(&email) {
                 reply = reply.after(post * 7 / 10);
             }
             if seen.domain() == RENAMED {
@@ -145,9 +145,9 @@ impl Model {
         Self { fake, book, seed, calm, slow }
     }
 
-    /// Whether it takes most of the time that a hand-over may take.
-    pub fn be_slow(&self, slow: bool) {
-        self.slow.store(slow, Ordering::Relaxed);
+    /// For these emails, and no others, it takes most of the time that a hand-over may take.
+    pub fn be_slow_for(&self, emails: impl IntoIterator<Item = Uuid>) {
+        *lock(&self.slow) = emails.into_iter().collect();
     }
 
     /// From now on it answers 200.

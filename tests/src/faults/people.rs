@@ -53,7 +53,8 @@ pub struct People {
     seed: u64,
     world: Arc<World>,
     load: Load,
-    beside: Arc<Context>,
+    /// A way into the database past everything.
+    pub beside: Arc<Context>,
 }
 
 impl People {

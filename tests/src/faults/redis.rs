@@ -28,7 +28,7 @@ pub async fn garbage(redis: &Redis, prefix: &str) -> Vec<String> {
         let n: i64 = redis::cmd(size).arg(key).query_async(&mut connection).await.unwrap_or_default();
         let waits = key.ends_with(":active") || key.ends_with(":scheduled") || key.contains(":inflight");
         if waits && n > 0 {
-            found.push(format!("in Redis {n} tasks still wait in {key}"));
+            found.push(format!("in Redis {n} tasks still wait in {key}{}", heard(&mut connection, key).await));
         }
         if n > MOST_TASKS {
             found.push(format!("in Redis {key} has grown to {n}"));
@@ -38,4 +38,15 @@ pub async fn garbage(redis: &Redis, prefix: &str) -> Vec<String> {
         found.push(format!("Redis holds {} keys", keys.len()));
     }
     found
+}
+
+/// When the worker was last heard of whose tasks these are, by the book of workers.
+async fn heard(connection: &mut redis::aio::MultiplexedConnection, key: &str) -> String {
+    let Some((queue, worker)) = key.split_once(":inflight:") else { return String::new() };
+    let heard: Option<i64> =
+        redis::cmd("ZSCORE").arg(format!("{queue}:seen")).arg(worker).query_async(connection).await.unwrap_or_default();
+    match heard {
+        Some(at) => format!(", of a worker last heard of {} s ago", entity::Clock::system().now().timestamp() - at),
+        None => ", of a worker that is on no book".to_owned(),
+    }
 }

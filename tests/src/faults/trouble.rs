@@ -1,10 +1,15 @@
 //! The faults of a seed, in its order: to processes, to what they stand on, and to Mailgun, all three beside each other.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use entity::{Status, email};
+use jobs::Context;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::dice::Dice;
 use super::people::People;
@@ -34,7 +39,7 @@ const TO_STORES: [&str; 8] = [
 ];
 
 const TO_CLAIMS: [&str; 2] =
-    ["claims answered past their lease", "claims answered past their lease, and Mailgun slow by then"];
+    ["claims answered past their lease", "claims answered while others hand over what they held"];
 
 /// What claims' transactions alone hold.
 const CLAIM: &str = "FOR UPDATE OF q SKIP LOCKED";
@@ -138,22 +143,28 @@ async fn happen(world: &Arc<World>, people: &People, dice: &mut Dice, what: &str
         "claims answered past their lease" => {
             let late = lease * 3 / 2 + dice.millis(0, lease.as_millis() as u64 / 2);
             gather(world, Duration::from_millis(700)).await;
-            world.proxy.delay_commits(2, CLAIM, late);
+            world.proxy.hold_commits(2, CLAIM);
             release(world).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
             people.suppress_under_way(dice, 8).await;
             tokio::time::sleep(late).await;
+            world.proxy.let_go();
         }
-        "claims answered past their lease, and Mailgun slow by then" => {
-            // By then others have taken, after the wait of RESEND, what these claims held.
-            let resent = lease + timing.watch + timing.resend;
-            gather(world, Duration::from_millis(150)).await;
-            world.proxy.delay_commits(2, CLAIM, resent + dice.millis(200, 500));
+        "claims answered while others hand over what they held" => {
+            gather(world, Duration::from_millis(400)).await;
+            world.proxy.hold_commits(2, CLAIM);
             release(world).await;
-            tokio::time::sleep(resent - timing.watch).await;
-            world.mailgun.be_slow(true);
-            tokio::time::sleep(timing.post * 3 / 2).await;
-            world.mailgun.be_slow(false);
+            tokio::time::sleep(timing.lease / 10).await;
+            let held = not_posted(world, &people.beside).await;
+            world.mailgun.be_slow_for(held.keys().copied());
+            // What RESEND has is claimed by others after its wait.
+            let end = Instant::now() + lease + timing.watch + timing.resend + lease / 2;
+            while Instant::now() < end && !claimed_again(&people.beside, &held).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            world.proxy.let_go();
+            tokio::time::sleep(timing.post).await;
+            world.mailgun.be_slow_for([]);
         }
         "Mailgun not to be reached" => {
             world.mailgun.fake.refuse();
@@ -162,6 +173,26 @@ async fn happen(world: &Arc<World>, people: &People, dice: &mut Dice, what: &str
         }
         other => unreachable!("no fault of ours: {other}"),
     }
+}
+
+/// Emails that are claimed and have never come to Mailgun, each with its fence.
+async fn not_posted(world: &World, beside: &Context) -> HashMap<Uuid, i32> {
+    let claimed = sending(beside).await;
+    let posts = lock(&world.mailgun.book);
+    let come: HashSet<Uuid> = posts.posts.iter().map(|post| post.email).collect();
+    claimed.into_iter().filter(|(id, _)| !come.contains(id)).collect()
+}
+
+/// Whether a later claim than these holds one of them.
+async fn claimed_again(beside: &Context, held: &HashMap<Uuid, i32>) -> bool {
+    sending(beside).await.into_iter().any(|(id, fence)| held.get(&id).is_some_and(|before| fence > *before))
+}
+
+/// Emails that are claimed, each with its fence; none while the database is away.
+async fn sending(beside: &Context) -> Vec<(Uuid, i32)> {
+    let claimed = email::Entity::find().filter(email::Column::Status.eq(Status::Sending)).select_only();
+    let claimed = claimed.columns([email::Column::Id, email::Column::Fence]).into_tuple();
+    claimed.all(beside.store.read()).await.unwrap_or_default()
 }
 
 async fn stop(world: &World, dice: &mut Dice, time: Duration) {
