@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use entity::alert_count::Count;
+use entity::event_endpoint::Wanted;
 use entity::suppression::Reason;
 use entity::{Policy, Priority, Status};
 use jobs::alert::{self, Alert, Limit, Name, RULES};
+use jobs::dispatch::endpoint;
 use jobs::reconcile::mark::standings;
 use jobs::store::rows;
 use jobs::suppress::enter;
@@ -21,6 +23,8 @@ use tests::mailgun::{Api, Asked, Reply, Tells};
 use tests::patience::{SOON, until, until_true};
 use tests::webhook::Told;
 
+use crate::dispatch::listener::{Listener, Say};
+use crate::dispatch::{entered, own_network};
 use crate::suppressions::entry;
 
 on_both! {
@@ -34,6 +38,7 @@ on_both! {
     emails_that_a_person_must_decide_about_are_alerted
     a_second_acceptance_is_alerted_for_an_hour
     a_list_of_mailguns_that_does_not_follow_is_alerted
+    an_endpoint_that_takes_nothing_is_alerted_until_it_does
     what_passes_by_itself_is_no_alert
     what_is_alerted_goes_on_after_a_restart
     the_other_processes_find_out_nothing_twice
@@ -265,6 +270,22 @@ async fn a_list_of_mailguns_that_does_not_follow_is_alerted(backend: Backend) {
     assert_eq!(stuck.words(), "The list mg.example.com bounces of Mailgun's did not take a change of ours.");
     app.mailgun.answer_lists(|_| None);
     over(&app, Name::SyncStuck, list).await;
+}
+
+async fn an_endpoint_that_takes_nothing_is_alerted_until_it_does(backend: Backend) {
+    let app = start(plan(backend).set(|set| set.outbound_networks = own_network())).await;
+    let listener = Listener::start().await;
+    listener.say(|_, _| Say::Status(410));
+    let (endpoint, _) = entered(&app.ctx, &listener, Wanted::default()).await;
+    let id = app.send(1, Priority::Normal).await[0];
+    app.await_status(id, Status::Sent).await;
+    let told = Told::new("delivered", id, "u0@example.org", app.ctx.clock.now());
+    app.engine.recorder.take(told.webhook()).await.unwrap();
+    let failing = raised(&app, Name::EndpointFailing, None).await;
+    assert_eq!(failing.words(), "An endpoint takes none of the events it is told of.");
+    listener.say(|_, _| Say::Status(204));
+    endpoint::enable(&app.ctx, endpoint.id, false).await.unwrap().unwrap();
+    over(&app, Name::EndpointFailing, None).await;
 }
 
 async fn what_passes_by_itself_is_no_alert(backend: Backend) {

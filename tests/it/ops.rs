@@ -161,7 +161,7 @@ fn the_rules_are_those_of_the_services_own_alerts() {
             Name::SignatureFailures => vec![format!("[{}m])) > {}\n", alert::SIGNED_WITHIN, alert::STRANGERS)],
             Name::Doubles | Name::Undecided => vec![format!("[{}h])) > 0\n", alert::ONCE_WITHIN / 60)],
             Name::ReconcilerLag => vec![format!(" > {}\n", (jobs::Timing::default().trust * alert::LAGS).as_secs())],
-            Name::BreakerOpen | Name::SyncStuck => vec![") > 0\n".to_owned()],
+            Name::BreakerOpen | Name::SyncStuck | Name::EndpointFailing => vec![") > 0\n".to_owned()],
             Name::WebhooksSilent | Name::LogUnreadable => vec![") == 1\n".to_owned()],
             Name::RedisAway | Name::DatabaseAway => vec!["_up == 0\n".to_owned()],
         };

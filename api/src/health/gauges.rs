@@ -63,8 +63,8 @@ fn alike(syncs: &[Standing]) {
 
 /// How applications are told of events.
 fn told(standing: &endpoint::Standing) {
-    let endpoint::Standing { well, failing, disabled, lag, waiting, dead } = *standing;
-    for (state, n) in [("well", well), ("failing", failing), ("disabled", disabled)] {
+    let endpoint::Standing { well, failing, disabled, given_up, lag, waiting, dead } = *standing;
+    for (state, n) in [("well", well), ("failing", failing), ("disabled", disabled), ("given_up", given_up)] {
         gauge!("mailmind_endpoints", "state" => state).set(n as f64);
     }
     gauge!("mailmind_dispatch_lag_seconds").set(lag.as_seconds_f64().max(0.0));

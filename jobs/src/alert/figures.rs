@@ -6,6 +6,7 @@ use entity::campaign_metrics::Metric;
 use super::count;
 use super::rule::{Domain, Figures, Share};
 use crate::Context;
+use crate::dispatch::endpoint;
 use crate::error::Result;
 use crate::metric::{self, Over, Range};
 use crate::stats;
@@ -50,6 +51,7 @@ pub(super) async fn read(ctx: &Context, now: DateTime<Utc>) -> Result<Figures> {
         domains: domains.collect(),
         counts: count::read(ctx, now).await?,
         stuck: stuck(ctx).await?,
+        deaf: endpoint::deaf(ctx).await?,
     })
 }
 

@@ -50,6 +50,8 @@ pub(super) fn words(rule: &Rule, subject: &str, value: f64) -> String {
         Name::LogUnreadable => format!("Mailgun's log of {subject} can't be read."),
         Name::SyncStuck if n == 1 => format!("The list {subject} of Mailgun's did not take a change of ours."),
         Name::SyncStuck => format!("The list {subject} of Mailgun's did not take {n} changes of ours."),
+        Name::EndpointFailing if n == 1 => "An endpoint takes none of the events it is told of.".to_owned(),
+        Name::EndpointFailing => format!("{n} endpoints take none of the events they are told of."),
     }
 }
 

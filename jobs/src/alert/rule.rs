@@ -86,6 +86,8 @@ pub(super) struct Figures {
     pub(super) counts: [i64; Count::ALL.len()],
     /// Lists of Mailgun's, and how many changes they did not take.
     pub(super) stuck: Vec<(String, u64)>,
+    /// Endpoints that take nothing, or were disabled for it.
+    pub(super) deaf: u64,
 }
 
 impl Figures {
@@ -172,6 +174,9 @@ pub(super) fn wrong(figures: &Figures, thresholds: &Thresholds, timing: &Timing)
     }
     for (list, n) in &figures.stuck {
         tell(Name::SyncStuck, list, *n as f64);
+    }
+    if figures.deaf > 0 {
+        tell(Name::EndpointFailing, "", figures.deaf as f64);
     }
     found
 }
@@ -260,6 +265,7 @@ mod tests {
             (told(counted(Count::Undecided, 1)), &[(Name::Undecided, "")]),
             (told(counted(Count::RedisAway, 1)), &[(Name::RedisAway, "")]),
             (told(|figures| figures.stuck = vec![("bounces".into(), 1)]), &[(Name::SyncStuck, "bounces")]),
+            (told(|figures| figures.deaf = 1), &[(Name::EndpointFailing, "")]),
         ];
         let mut met: Vec<Name> = Vec::new();
         for (at, (found, expected)) in cases.iter().enumerate() {

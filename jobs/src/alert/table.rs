@@ -37,6 +37,7 @@ pub enum Name {
     ReconcilerLag,
     LogUnreadable,
     SyncStuck,
+    EndpointFailing,
 }
 
 /// An alert.
@@ -224,6 +225,17 @@ pub const RULES: &[Rule] = &[
         advice: "`suppressionSync` has Mailgun's words; it is tried again by itself.",
         place: "mailguns-lists-do-not-follow",
         hold: 0,
+        calm: 5,
+        variable: None,
+    },
+    Rule {
+        alert: Name::EndpointFailing,
+        name: "endpoint_failing",
+        severity: Severity::Warn,
+        means: "An endpoint takes none of the events it is told of, or was disabled for it.",
+        advice: "`eventEndpoints { url lastError }` has what it said; events wait for it, and `enableEventEndpoint` goes on.",
+        place: "an-endpoint-takes-no-events",
+        hold: 30,
         calm: 5,
         variable: None,
     },
