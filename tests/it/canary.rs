@@ -1,6 +1,7 @@
 //! Nothing personal and no secret leaves by the side: canary words go every way through the program, faults included, and
 //! stand in nothing that its processes write or count, and in nothing that was ever said to Redis.
 
+mod emails;
 mod overheard;
 mod ways;
 
@@ -139,14 +140,14 @@ fn whim(to: &str) -> Reply {
 async fn nothing_personal_leaves_by_the_side(backend: Backend) {
     let world = World::of(backend).await;
     let served = world.started().await;
-    let emails = ways::emails(&served).await;
+    let taken = emails::as_they_should_be_and_not(&served).await;
     ways::documents(&served).await;
     ways::paths(&served).await;
     ways::suppressions(&served).await;
     ways::campaigns(&served).await;
     ways::templates_and_keys(&served).await;
     let told = ways::endpoints(&served).await;
-    ways::webhooks(&served, &emails).await;
+    ways::webhooks(&served, &taken).await;
     told.until_heard(1).await;
     let ctx = world.context().await;
     until_true("an email to be refused in Mailgun's words", SOON, async || {
@@ -218,15 +219,15 @@ impl World {
 async fn faults(world: &World, served: &Served) {
     let Some((redis, _)) = &world.redis else { return };
     redis.stop();
-    ways::one_more(served, "kanarie-without-redis@example.org").await;
+    emails::one_more(served, "kanarie-without-redis@example.org").await;
     redis.start_again().await;
     redis.refuse_writes(true).await;
-    ways::one_more(served, "kanarie-full@example.org").await;
+    emails::one_more(served, "kanarie-full@example.org").await;
     redis.refuse_writes(false).await;
     let Some(proxy) = &world.proxy else { return };
     for (mark, to) in [("INSERT", "kanarie-lost@example.org"), ("email_queue", "kanarie-gone@example.org")] {
         proxy.lose_commits(2, mark);
-        ways::one_more(served, to).await;
+        emails::one_more(served, to).await;
         proxy.cut();
     }
 }

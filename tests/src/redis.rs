@@ -3,6 +3,9 @@
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
+use redis::AsyncConnectionConfig;
+use redis::aio::MultiplexedConnection;
+
 use crate::child::{Child, Scratch, Signal, free_port};
 use crate::lock;
 use crate::patience::{SOON, until_true};
@@ -41,16 +44,22 @@ impl Redis {
 
     /// Removes every key while it runs.
     pub async fn wipe(&self) {
-        let mut connection = self.client().get_multiplexed_async_connection().await.expect("Redis runs");
+        let mut connection = self.patient().await;
         redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("FLUSHALL");
     }
 
     /// From now on it refuses every write, as one whose memory is full; or takes them again.
     pub async fn refuse_writes(&self, refuse: bool) {
-        let mut connection = self.client().get_multiplexed_async_connection().await.expect("Redis runs");
+        let mut connection = self.patient().await;
         let most = if refuse { "1" } else { "0" };
         let set = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(most).exec_async(&mut connection).await;
         set.expect("CONFIG SET");
+    }
+
+    /// A connection that waits for its answers as long as a busy machine may need.
+    async fn patient(&self) -> MultiplexedConnection {
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(SOON)).set_response_timeout(Some(SOON));
+        self.client().get_multiplexed_async_connection_with_config(&config).await.expect("Redis runs")
     }
 
     /// Stops it where it stands: connections stay open and nobody answers.

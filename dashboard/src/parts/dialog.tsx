@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useId, useRef } from 'react'
+import { type FormEvent, type ReactNode, useEffect, useId, useRef } from 'react'
 
 import { Button, IconButton } from './button.tsx'
 import { Close } from './icons.tsx'
@@ -52,6 +52,47 @@ export function Dialog({ title, onClose, children, drawer = false, extra, wide =
         <div data-body="" className="min-h-0 flex-1 overflow-y-auto">{children}</div>
       </div>
     </dialog>
+  )
+}
+
+/** Asks for what something needs, and does it. */
+export function FormDialog({
+  title,
+  children,
+  verb,
+  keep = 'Close',
+  onSubmit,
+  onClose,
+  busy,
+  disabled = false,
+  wide = false,
+}: {
+  title: string
+  children: ReactNode
+  /** What the button says; it names what is done, never "OK". */
+  verb: string
+  /** What the button beside it says. */
+  keep?: string
+  onSubmit: () => Promise<void>
+  onClose: () => void
+  busy: boolean
+  disabled?: boolean
+  wide?: boolean
+}) {
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    void onSubmit()
+  }
+  return (
+    <Dialog title={title} onClose={onClose} wide={wide}>
+      <form onSubmit={submit} className="flex flex-col gap-3 p-4">
+        {children}
+        <div className="mt-1 flex justify-end gap-2">
+          <Button onClick={onClose}>{keep}</Button>
+          <Button tone="main" type="submit" busy={busy} disabled={disabled}>{verb}</Button>
+        </div>
+      </form>
+    </Dialog>
   )
 }
 

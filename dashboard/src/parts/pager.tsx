@@ -13,6 +13,12 @@ interface PageInfo {
 /** Which page of a list is shown, by cursors: a page stays the same whatever joins the list meanwhile. */
 export type Place = { after?: string; before?: string }
 
+/** That page as the API takes it: `size` from the beginning, after a cursor, or before it. */
+export function paged({ after, before }: Place, size: number) {
+  if (before !== undefined) return { last: size, before }
+  return { first: size, ...(after === undefined ? {} : { after }) }
+}
+
 export function Pager({
   info,
   total,

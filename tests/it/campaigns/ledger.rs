@@ -4,20 +4,27 @@ use std::sync::Arc;
 
 use entity::Status::{Failed, Sent};
 use entity::campaign::Status;
+use futures::StreamExt as _;
 use jobs::campaign::{Filter, count, launch, list};
 use jobs::filter::Order;
 use jobs::find::Page;
+use jobs::live::campaigns::Campaigns;
 use jobs::{Context, control};
 use tests::database::Backend;
+use tests::patience::SOON;
+use tests::webhook::Told;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Task, added, draft, emails, executing, expanded, filled, people, stands};
 use crate::control::world::{World, later};
+use crate::events::Post;
 
 on_both! {
     a_campaign_is_completed_when_nothing_is_open_and_a_retry_opens_it_again
     campaigns_are_listed_by_where_they_stand
+    whoever_follows_a_campaign_hears_of_opens_too_though_no_email_moves
 }
 
 /// Reads a campaign's ledger again and again while something goes on.
@@ -115,4 +122,27 @@ async fn campaigns_are_listed_by_where_they_stand(backend: Backend) {
     let page = list(ctx, &Filter::default(), second, Order::Ascending).await.unwrap().page;
     assert_eq!(page.items.iter().map(|c| c.row.id).collect::<Vec<_>>(), ids[2..4]);
     assert!(page.has_next && page.has_previous);
+}
+
+async fn whoever_follows_a_campaign_hears_of_opens_too_though_no_email_moves(backend: Backend) {
+    let post = Post::new(backend).await;
+    let ctx = &post.world.ctx;
+    let campaign = filled(ctx, 1).await;
+    launch(ctx, campaign, None).await.unwrap().unwrap();
+    let _executor = executing(ctx);
+    expanded(ctx, campaign).await;
+    let email = emails(ctx, campaign).await.remove(0);
+    post.world.send(&[email.id]).await;
+    let tell = async |event| {
+        let told = Told::new(event, email.id, &email.recipient_key, post.now());
+        post.take(&told).await
+    };
+    tell("delivered").await;
+    let mut heard = Campaigns::new(ctx).follow(campaign).await.unwrap();
+    let mut hear = async || timeout(SOON, heard.next()).await.expect("news").unwrap().unwrap().campaign;
+    assert_eq!(hear().await.status, Status::Completed);
+    for event in ["opened", "clicked"] {
+        tell(event).await;
+        assert_eq!(hear().await.status, Status::Completed, "{event}");
+    }
 }

@@ -49,11 +49,11 @@ pub struct Book {
     batches: usize,
 }
 
-/// Whether Mailgun took a batch of the domain that this is from. Until it did, its log says nothing for sure of those that went in
-/// batches: an email in doubt then waits for a person, whatever its policy.
+/// Whether Mailgun answered 200 to a batch of the domain that this is from. Until it did, nobody knows what its log says of those
+/// that went in batches: an email in doubt then waits for a person, whatever its policy.
 pub fn takes_batches(posts: &[Posted], sender: &str) -> bool {
     let of = |posted: &&Posted| posted.batch_of.as_ref().is_some_and(|domain| sender.contains(&format!("@{domain}")));
-    posts.iter().filter(of).any(|posted| posted.accepted)
+    posts.iter().filter(of).any(|posted| posted.what == WHIMS[0].1)
 }
 
 /// A running one.

@@ -17,8 +17,8 @@ pub struct CampaignSubscriptions;
 
 #[Subscription]
 impl CampaignSubscriptions {
-    /// How the campaign stands: at once, and then whenever its ledger or its status changed, at most twice a second. Ends at once
-    /// where there is none. Requires the scope READ.
+    /// How the campaign stands: at once, and then whenever its ledger, its metrics or its status changed, at most twice a second.
+    /// Ends at once where there is none. Requires the scope READ.
     #[graphql(guard = "Needs(ApiScope::Read)")]
     async fn campaign_updated(
         &self,
@@ -29,7 +29,7 @@ impl CampaignSubscriptions {
         let Some(id) = Kind::Campaign.read(&id) else { return Ok(stream::empty().boxed()) };
         let told = campaigns.follow(id).await?;
         let campaigns: BoxStream<'static, Result<Campaign, Fault>> =
-            told.map(|campaign| Ok(Campaign::new(campaign?))).boxed();
+            told.map(|moving| Ok(Campaign::new(moving?.campaign))).boxed();
         Ok(campaigns)
     }
 }

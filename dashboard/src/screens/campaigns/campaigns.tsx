@@ -9,7 +9,7 @@ import { Button } from '../../parts/button.tsx'
 import { Select } from '../../parts/field.tsx'
 import { count } from '../../parts/format.ts'
 import { Plus } from '../../parts/icons.tsx'
-import { Pager } from '../../parts/pager.tsx'
+import { Pager, paged } from '../../parts/pager.tsx'
 import { Head } from '../../parts/panel.tsx'
 import { useRows } from '../../parts/rows.ts'
 import { Empty, Loading, Problem } from '../../parts/states.tsx'
@@ -36,8 +36,7 @@ export function Campaigns() {
     if (status.length > 0) filter.status = status
     if (search.name !== undefined) filter.name = search.name
     if (search.template !== undefined) filter.templateId = search.template
-    if (search.before !== undefined) return { filter, last: PAGE, before: search.before }
-    return { filter, first: PAGE, ...(search.after === undefined ? {} : { after: search.after }) }
+    return { filter, ...paged(search, PAGE) }
   }, [key])
   const [queue] = useQuery({ query: QueueDocument })
   const changed = JSON.stringify([queue.data?.queueStats.ledger, queue.data?.queueStats.pauses])

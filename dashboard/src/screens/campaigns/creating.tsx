@@ -1,12 +1,11 @@
 import { useNavigate } from '@tanstack/react-router'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { useQuery } from 'urql'
 
 import { type CampaignContentInput, CreateCampaignDocument, type Priority, type TemplateRowFragment, TemplatesDocument } from '../../api/generated.ts'
 import { beside, elsewhere, useAct } from '../../api/use.ts'
-import { Button } from '../../parts/button.tsx'
 import { Choice } from '../../parts/choice.tsx'
-import { Dialog } from '../../parts/dialog.tsx'
+import { FormDialog } from '../../parts/dialog.tsx'
 import { Check, Field, Input, Select, TextArea } from '../../parts/field.tsx'
 
 /** The most that one page may hold. */
@@ -32,8 +31,7 @@ export function CreateCampaign({ template, onClose }: { template?: Chosen; onClo
   const [transactional, setTransactional] = useState(false)
   const content: CampaignContentInput =
     source === 'template' ? { template: { templateId } } : { inline: { subject: subject.trim(), html: html.trim() || null, text: text.trim() || null } }
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
+  const submit = async () => {
     const done = await act({
       input: { name: name.trim(), from: from.trim() || null, replyTo: replyTo.trim() || null, priority, content, batch, transactional, testMode: false },
     })
@@ -43,64 +41,58 @@ export function CreateCampaign({ template, onClose }: { template?: Chosen; onClo
   }
   const left = mistakes.length > 0 ? elsewhere(mistakes, FIELDS) : problem
   return (
-    <Dialog wide title="New campaign" onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-3 p-4">
-        <div className="grid gap-3 sm:grid-cols-2">
-          <Field label="Name" hint="For people here; recipients don’t see it." problem={beside(mistakes, 'name')}>
-            <Input required data-first="" placeholder="Spring news" value={name} onChange={(event) => setName(event.target.value)} />
+    <FormDialog wide title="New campaign" verb="Create the draft" busy={busy} onSubmit={submit} onClose={onClose}>
+      <div className="grid gap-3 sm:grid-cols-2">
+        <Field label="Name" hint="For people here; recipients don’t see it." problem={beside(mistakes, 'name')}>
+          <Input required data-first="" placeholder="Spring news" value={name} onChange={(event) => setName(event.target.value)} />
+        </Field>
+        <Field label="Priority">
+          <Select value={priority} className="w-full" onChange={(event) => setPriority(event.target.value as Priority)}>
+            <option value="HIGH">High</option>
+            <option value="NORMAL">Normal</option>
+            <option value="LOW">Low</option>
+          </Select>
+        </Field>
+        <Field label="From" hint="Empty for noreply@ and the first sending domain." problem={beside(mistakes, 'from')}>
+          <Input placeholder="Shop <news@mg.example.com>" value={from} onChange={(event) => setFrom(event.target.value)} />
+        </Field>
+        <Field label="Answers to" hint="Empty for the same address." problem={beside(mistakes, 'replyTo')}>
+          <Input placeholder="desk@example.com" value={replyTo} onChange={(event) => setReplyTo(event.target.value)} />
+        </Field>
+      </div>
+      <div className="flex flex-wrap items-center gap-3">
+        <span className="font-medium">What it says</span>
+        <Choice name="What it says" value={source} onChange={setSource} choices={[['inline', 'Write it here'], ['template', 'Use a template']]} />
+      </div>
+      {source === 'template' ? (
+        <ChooseTemplate chosen={template} value={templateId} problem={beside(mistakes, 'templateId') ?? beside(mistakes, 'content')} onChange={setTemplateId} />
+      ) : (
+        <>
+          <Field label="Subject" hint="{{ first_name }} is a recipient’s variable." problem={beside(mistakes, 'subject')}>
+            <Input required placeholder="Hello {{ first_name }}" value={subject} onChange={(event) => setSubject(event.target.value)} />
           </Field>
-          <Field label="Priority">
-            <Select value={priority} className="w-full" onChange={(event) => setPriority(event.target.value as Priority)}>
-              <option value="HIGH">High</option>
-              <option value="NORMAL">Normal</option>
-              <option value="LOW">Low</option>
-            </Select>
+          <Field label="HTML" problem={beside(mistakes, 'html')}>
+            <TextArea spellCheck={false} className="min-h-28 font-mono text-xs" value={html} onChange={(event) => setHtml(event.target.value)} />
           </Field>
-          <Field label="From" hint="Empty for noreply@ and the first sending domain." problem={beside(mistakes, 'from')}>
-            <Input placeholder="Shop <news@mg.example.com>" value={from} onChange={(event) => setFrom(event.target.value)} />
+          <Field label="Text" problem={beside(mistakes, 'text') ?? beside(mistakes, 'inline') ?? beside(mistakes, 'content')}>
+            <TextArea value={text} onChange={(event) => setText(event.target.value)} />
           </Field>
-          <Field label="Answers to" hint="Empty for the same address." problem={beside(mistakes, 'replyTo')}>
-            <Input placeholder="desk@example.com" value={replyTo} onChange={(event) => setReplyTo(event.target.value)} />
-          </Field>
-        </div>
-        <div className="flex flex-wrap items-center gap-3">
-          <span className="font-medium">What it says</span>
-          <Choice name="What it says" value={source} onChange={setSource} choices={[['inline', 'Write it here'], ['template', 'Use a template']]} />
-        </div>
-        {source === 'template' ? (
-          <ChooseTemplate chosen={template} value={templateId} problem={beside(mistakes, 'templateId') ?? beside(mistakes, 'content')} onChange={setTemplateId} />
-        ) : (
-          <>
-            <Field label="Subject" hint="{{ first_name }} is a recipient’s variable." problem={beside(mistakes, 'subject')}>
-              <Input required placeholder="Hello {{ first_name }}" value={subject} onChange={(event) => setSubject(event.target.value)} />
-            </Field>
-            <Field label="HTML" problem={beside(mistakes, 'html')}>
-              <TextArea spellCheck={false} className="min-h-28 font-mono text-xs" value={html} onChange={(event) => setHtml(event.target.value)} />
-            </Field>
-            <Field label="Text" problem={beside(mistakes, 'text') ?? beside(mistakes, 'inline') ?? beside(mistakes, 'content')}>
-              <TextArea value={text} onChange={(event) => setText(event.target.value)} />
-            </Field>
-          </>
-        )}
-        <Check
-          label="Send in batches"
-          checked={batch}
-          onChange={setBatch}
-          hint="Up to 1,000 recipients go to Mailgun in one call, which is faster. The price: when the answer to a call is lost, all of its emails are unconfirmed at once, and some may wait for you to decide whether they were sent."
-        />
-        <Check
-          label="Its recipients asked for it"
-          checked={transactional}
-          onChange={setTransactional}
-          hint="Such as receipts: an unsubscribe does not stop it."
-        />
-        {left !== undefined && <p role="alert" className="text-bad">{left}</p>}
-        <div className="mt-1 flex justify-end gap-2">
-          <Button onClick={onClose}>Close</Button>
-          <Button tone="main" type="submit" busy={busy}>Create the draft</Button>
-        </div>
-      </form>
-    </Dialog>
+        </>
+      )}
+      <Check
+        label="Send in batches"
+        checked={batch}
+        onChange={setBatch}
+        hint="Up to 1,000 recipients go to Mailgun in one call, which is faster. The price: when the answer to a call is lost, all of its emails are unconfirmed at once, and some may wait for you to decide whether they were sent."
+      />
+      <Check
+        label="Its recipients asked for it"
+        checked={transactional}
+        onChange={setTransactional}
+        hint="Such as receipts: an unsubscribe does not stop it."
+      />
+      {left !== undefined && <p role="alert" className="text-bad">{left}</p>}
+    </FormDialog>
   )
 }
 

@@ -1,5 +1,6 @@
 import { listed, moment } from '../../address.ts'
 import type { EmailFilter, Priority } from '../../api/generated.ts'
+import { paged } from '../../parts/pager.tsx'
 import { STATUSES } from '../../parts/status.tsx'
 
 export const PRIORITIES: readonly Priority[] = ['HIGH', 'NORMAL', 'LOW']
@@ -49,9 +50,7 @@ export function filterOf(search: Search, now: number): EmailFilter {
 export const PAGE = 50
 
 /** The page that an address means: the first, the one after a cursor, or the one before it. */
-export function pageOf({ after, before, order }: Search) {
-  const direction = order === 'oldest' ? ('ASC' as const) : ('DESC' as const)
-  const sorted = { order: { field: 'CREATED_AT' as const, direction } }
-  if (before !== undefined) return { ...sorted, last: PAGE, before }
-  return { ...sorted, first: PAGE, ...(after === undefined ? {} : { after }) }
+export function pageOf(search: Search) {
+  const direction = search.order === 'oldest' ? ('ASC' as const) : ('DESC' as const)
+  return { order: { field: 'CREATED_AT' as const, direction }, ...paged(search, PAGE) }
 }

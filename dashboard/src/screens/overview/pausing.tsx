@@ -1,9 +1,8 @@
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 
 import { PauseDocument, type Priority, ResumeDocument, type Scope } from '../../api/generated.ts'
 import { useAct } from '../../api/use.ts'
-import { Button } from '../../parts/button.tsx'
-import { Confirm, Dialog } from '../../parts/dialog.tsx'
+import { Confirm, FormDialog } from '../../parts/dialog.tsx'
 import { Field, Input, Select } from '../../parts/field.tsx'
 import { count, counted, phrase } from '../../parts/format.ts'
 import { tell } from '../../parts/notices.tsx'
@@ -38,8 +37,7 @@ export function PauseDialog({ waiting, onClose }: { waiting: number; onClose: ()
   const [minutes, setMinutes] = useState('')
   const { act, busy, problem } = useAct(PauseDocument, 'pause')
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
+  const submit = async () => {
     const scope = what === 'QUEUE' ? undefined : what === 'DOMAIN' ? part('DOMAIN', domain.trim()) : part('PRIORITY', what)
     const until = minutes === '' ? null : new Date(Date.now() + Number(minutes) * 60_000).toISOString()
     const done = await act({ scope: scope ?? null, reason: reason.trim() || null, until })
@@ -48,40 +46,34 @@ export function PauseDialog({ waiting, onClose }: { waiting: number; onClose: ()
     onClose()
   }
   return (
-    <Dialog title="Pause sending" onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-3 p-4">
-        <p className="text-muted">
-          Emails go on being accepted and wait. Those already under way are finished. {counted(waiting, 'email')} {waiting === 1 ? 'waits' : 'wait'} now.
-        </p>
-        <Field label="What">
-          <Select value={what} onChange={(event) => setWhat(event.target.value)} className="w-full">
-            <option value="QUEUE">The whole queue</option>
-            <option value="HIGH">Priority high</option>
-            <option value="NORMAL">Priority normal</option>
-            <option value="LOW">Priority low</option>
-            <option value="DOMAIN">A sending domain</option>
-          </Select>
+    <FormDialog title="Pause sending" verb="Pause" keep="Keep sending" busy={busy} onSubmit={submit} onClose={onClose}>
+      <p className="text-muted">
+        Emails go on being accepted and wait. Those already under way are finished. {counted(waiting, 'email')} {waiting === 1 ? 'waits' : 'wait'} now.
+      </p>
+      <Field label="What">
+        <Select value={what} onChange={(event) => setWhat(event.target.value)} className="w-full">
+          <option value="QUEUE">The whole queue</option>
+          <option value="HIGH">Priority high</option>
+          <option value="NORMAL">Priority normal</option>
+          <option value="LOW">Priority low</option>
+          <option value="DOMAIN">A sending domain</option>
+        </Select>
+      </Field>
+      {what === 'DOMAIN' && (
+        <Field label="Sending domain">
+          <Input required placeholder="mg.example.com" value={domain} onChange={(event) => setDomain(event.target.value)} />
         </Field>
-        {what === 'DOMAIN' && (
-          <Field label="Sending domain">
-            <Input required placeholder="mg.example.com" value={domain} onChange={(event) => setDomain(event.target.value)} />
-          </Field>
-        )}
-        <Field label="For how long">
-          <Select value={minutes} onChange={(event) => setMinutes(event.target.value)} className="w-full">
-            {ENDS.map(([value, word]) => <option key={value} value={value}>{word}</option>)}
-          </Select>
-        </Field>
-        <Field label="Why" hint="Everybody who asks why an email waits is told this.">
-          <Input maxLength={500} placeholder="Wrong template in the digest" value={reason} onChange={(event) => setReason(event.target.value)} />
-        </Field>
-        {problem !== undefined && <p role="alert" className="text-bad">{problem}</p>}
-        <div className="mt-1 flex justify-end gap-2">
-          <Button onClick={onClose}>Keep sending</Button>
-          <Button tone="main" type="submit" busy={busy}>Pause</Button>
-        </div>
-      </form>
-    </Dialog>
+      )}
+      <Field label="For how long">
+        <Select value={minutes} onChange={(event) => setMinutes(event.target.value)} className="w-full">
+          {ENDS.map(([value, word]) => <option key={value} value={value}>{word}</option>)}
+        </Select>
+      </Field>
+      <Field label="Why" hint="Everybody who asks why an email waits is told this.">
+        <Input maxLength={500} placeholder="Wrong template in the digest" value={reason} onChange={(event) => setReason(event.target.value)} />
+      </Field>
+      {problem !== undefined && <p role="alert" className="text-bad">{problem}</p>}
+    </FormDialog>
   )
 }
 

@@ -6,7 +6,7 @@ import { Button } from '../../parts/button.tsx'
 import { Dialog } from '../../parts/dialog.tsx'
 import { Select } from '../../parts/field.tsx'
 import { count } from '../../parts/format.ts'
-import { Pager, type Place } from '../../parts/pager.tsx'
+import { Pager, paged, type Place } from '../../parts/pager.tsx'
 import { Panel } from '../../parts/panel.tsx'
 import { Empty, Loading, Problem } from '../../parts/states.tsx'
 import { Badge } from '../../parts/status.tsx'
@@ -23,11 +23,7 @@ export function Audit() {
   const [wanted, setWanted] = useState<Wanted>({})
   const [place, setPlace] = useState<Place>({})
   const [shown, setShown] = useState<AuditRowFragment>()
-  const variables = useMemo(() => {
-    const filter = filterOf(wanted)
-    if (place.before !== undefined) return { filter, last: PAGE, before: place.before }
-    return { filter, first: PAGE, ...(place.after === undefined ? {} : { after: place.after }) }
-  }, [wanted, place])
+  const variables = useMemo(() => ({ filter: filterOf(wanted), ...paged(place, PAGE) }), [wanted, place])
   const { result, ask } = useFresh(AuditLogDocument, variables, { paused: !admin })
   const { result: keys } = useFresh(KeysDocument, {}, { paused: !admin })
   const log = result.data?.auditLog

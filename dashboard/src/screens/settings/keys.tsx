@@ -1,9 +1,8 @@
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 
 import { type ApiScope, CreateKeyDocument, type KeyRowFragment, RevokeKeyDocument } from '../../api/generated.ts'
 import { useAct } from '../../api/use.ts'
-import { Button } from '../../parts/button.tsx'
-import { Confirm, Dialog } from '../../parts/dialog.tsx'
+import { Confirm, FormDialog } from '../../parts/dialog.tsx'
 import { Field, Input, Select } from '../../parts/field.tsx'
 import { tell } from '../../parts/notices.tsx'
 import { Secret } from './secret.tsx'
@@ -31,8 +30,7 @@ export function CreateKey({ onClose }: { onClose: () => void }) {
   const [from, setFrom] = useState('')
   const [secret, setSecret] = useState<string>()
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
+  const submit = async () => {
     const allowedAddresses = from.split(/[\s,]+/).filter((each) => each !== '')
     const expiresAt = days === '' ? null : new Date(Date.now() + Number(days) * 86_400_000).toISOString()
     const done = await act({ input: { name: name.trim(), scopes, allowedAddresses, expiresAt } })
@@ -40,39 +38,33 @@ export function CreateKey({ onClose }: { onClose: () => void }) {
   }
   if (secret !== undefined) return <Secret title="Your new key" secret={secret} onClose={onClose} />
   return (
-    <Dialog title="New API key" onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-3 p-4">
-        <Field label="Name" hint="Who or what it is for." problem={problem}>
-          <Input required data-first="" placeholder="Shop, order emails" value={name} onChange={(event) => setName(event.target.value)} />
-        </Field>
-        <fieldset className="flex flex-col gap-1.5">
-          <legend className="mb-1 font-medium">What it may do</legend>
-          {SCOPES.map(([scope, means]) => (
-            <label key={scope} className="flex items-start gap-2.5">
-              <input
-                type="checkbox"
-                className="mt-0.5 size-4 accent-[var(--accent)]"
-                checked={scopes.includes(scope)}
-                onChange={(event) => setScopes(event.target.checked ? [...scopes, scope] : scopes.filter((each) => each !== scope))}
-              />
-              <span><span className="font-medium">{scope}</span> <span className="text-muted">{means}</span></span>
-            </label>
-          ))}
-        </fieldset>
-        <Field label="Ends">
-          <Select value={days} onChange={(event) => setDays(event.target.value)} className="w-full">
-            {ENDS.map(([value, word]) => <option key={value} value={value}>{word}</option>)}
-          </Select>
-        </Field>
-        <Field label="Only from" hint="Addresses or networks, by commas; empty for anywhere.">
-          <Input placeholder="10.0.0.0/8" value={from} onChange={(event) => setFrom(event.target.value)} />
-        </Field>
-        <div className="mt-1 flex justify-end gap-2">
-          <Button onClick={onClose}>Close</Button>
-          <Button tone="main" type="submit" busy={busy} disabled={scopes.length === 0}>Make the key</Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title="New API key" verb="Make the key" busy={busy} disabled={scopes.length === 0} onSubmit={submit} onClose={onClose}>
+      <Field label="Name" hint="Who or what it is for." problem={problem}>
+        <Input required data-first="" placeholder="Shop, order emails" value={name} onChange={(event) => setName(event.target.value)} />
+      </Field>
+      <fieldset className="flex flex-col gap-1.5">
+        <legend className="mb-1 font-medium">What it may do</legend>
+        {SCOPES.map(([scope, means]) => (
+          <label key={scope} className="flex items-start gap-2.5">
+            <input
+              type="checkbox"
+              className="mt-0.5 size-4 accent-[var(--accent)]"
+              checked={scopes.includes(scope)}
+              onChange={(event) => setScopes(event.target.checked ? [...scopes, scope] : scopes.filter((each) => each !== scope))}
+            />
+            <span><span className="font-medium">{scope}</span> <span className="text-muted">{means}</span></span>
+          </label>
+        ))}
+      </fieldset>
+      <Field label="Ends">
+        <Select value={days} onChange={(event) => setDays(event.target.value)} className="w-full">
+          {ENDS.map(([value, word]) => <option key={value} value={value}>{word}</option>)}
+        </Select>
+      </Field>
+      <Field label="Only from" hint="Addresses or networks, by commas; empty for anywhere.">
+        <Input placeholder="10.0.0.0/8" value={from} onChange={(event) => setFrom(event.target.value)} />
+      </Field>
+    </FormDialog>
   )
 }
 

@@ -1,10 +1,10 @@
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { useClient } from 'urql'
 
 import { SuppressDocument, SuppressManyDocument, type SuppressInput, type SuppressionReason } from '../../api/generated.ts'
 import { useAct, useService, words } from '../../api/use.ts'
 import { Button } from '../../parts/button.tsx'
-import { Dialog } from '../../parts/dialog.tsx'
+import { Dialog, FormDialog } from '../../parts/dialog.tsx'
 import { Field, FileInput, Input, Select } from '../../parts/field.tsx'
 import { count, counted } from '../../parts/format.ts'
 import { tell } from '../../parts/notices.tsx'
@@ -25,8 +25,7 @@ export function AddDialog({ onClose }: { onClose: () => void }) {
   const [note, setNote] = useState('')
   const [days, setDays] = useState('')
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
+  const submit = async () => {
     const expiresAt = days === '' ? null : new Date(Date.now() + Number(days) * 86_400_000).toISOString()
     const done = await act({ input: { target: target.trim(), reason, note: note.trim() || null, expiresAt } })
     if (done === undefined) return
@@ -36,31 +35,25 @@ export function AddDialog({ onClose }: { onClose: () => void }) {
     onClose()
   }
   return (
-    <Dialog title="Suppress an address or a domain" onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-3 p-4">
-        <Field label="Address or domain" hint="A domain means every address at it." problem={problem}>
-          <Input required data-first="" autoCapitalize="off" spellCheck={false} placeholder="ann@example.com" value={target} onChange={(event) => setTarget(event.target.value)} />
-        </Field>
-        <Field label="Reason" hint={reasons[reason].means}>
-          <Select value={reason} onChange={(event) => setReason(event.target.value as SuppressionReason)} className="w-full">
-            {REASONS.map((each) => <option key={each} value={each}>{reasons[each].word}</option>)}
-          </Select>
-        </Field>
-        <Field label="Ends">
-          <Select value={days} onChange={(event) => setDays(event.target.value)} className="w-full">
-            {ENDS.map(([value, word]) => <option key={value} value={value}>{word}</option>)}
-          </Select>
-        </Field>
-        <Field label="Note">
-          <Input maxLength={500} placeholder="Asked by phone" value={note} onChange={(event) => setNote(event.target.value)} />
-        </Field>
-        <p className="text-muted">Emails that wait for it end as Suppressed. Nothing goes to it from now on.</p>
-        <div className="mt-1 flex justify-end gap-2">
-          <Button onClick={onClose}>Close</Button>
-          <Button tone="main" type="submit" busy={busy}>Suppress</Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title="Suppress an address or a domain" verb="Suppress" busy={busy} onSubmit={submit} onClose={onClose}>
+      <Field label="Address or domain" hint="A domain means every address at it." problem={problem}>
+        <Input required data-first="" autoCapitalize="off" spellCheck={false} placeholder="ann@example.com" value={target} onChange={(event) => setTarget(event.target.value)} />
+      </Field>
+      <Field label="Reason" hint={reasons[reason].means}>
+        <Select value={reason} onChange={(event) => setReason(event.target.value as SuppressionReason)} className="w-full">
+          {REASONS.map((each) => <option key={each} value={each}>{reasons[each].word}</option>)}
+        </Select>
+      </Field>
+      <Field label="Ends">
+        <Select value={days} onChange={(event) => setDays(event.target.value)} className="w-full">
+          {ENDS.map(([value, word]) => <option key={value} value={value}>{word}</option>)}
+        </Select>
+      </Field>
+      <Field label="Note">
+        <Input maxLength={500} placeholder="Asked by phone" value={note} onChange={(event) => setNote(event.target.value)} />
+      </Field>
+      <p className="text-muted">Emails that wait for it end as Suppressed. Nothing goes to it from now on.</p>
+    </FormDialog>
   )
 }
 

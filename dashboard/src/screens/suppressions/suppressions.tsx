@@ -11,7 +11,7 @@ import { Select } from '../../parts/field.tsx'
 import { count, counted } from '../../parts/format.ts'
 import { Download, Plus, Upload } from '../../parts/icons.tsx'
 import { tell } from '../../parts/notices.tsx'
-import { Pager } from '../../parts/pager.tsx'
+import { Pager, paged } from '../../parts/pager.tsx'
 import { Head } from '../../parts/panel.tsx'
 import { useRows } from '../../parts/rows.ts'
 import { Empty, Loading, Problem } from '../../parts/states.tsx'
@@ -48,10 +48,7 @@ export function Suppressions() {
     if (search.search !== undefined) made.search = search.search
     return made
   }, [key])
-  const variables = useMemo(() => {
-    if (search.before !== undefined) return { filter, last: PAGE, before: search.before }
-    return { filter, first: PAGE, ...(search.after === undefined ? {} : { after: search.after }) }
-  }, [key])
+  const variables = useMemo(() => ({ filter, ...paged(search, PAGE) }), [key])
   // A complaint or a bounce moves the tallies; then somebody may have joined the list.
   const [queue] = useQuery({ query: QueueDocument })
   const ledger = queue.data?.queueStats.ledger

@@ -5,7 +5,7 @@ import { type TemplateRowFragment, TemplatesDocument } from '../../api/generated
 import { useFresh } from '../../api/use.ts'
 import { Button } from '../../parts/button.tsx'
 import { Plus } from '../../parts/icons.tsx'
-import { Pager } from '../../parts/pager.tsx'
+import { Pager, paged } from '../../parts/pager.tsx'
 import { Head } from '../../parts/panel.tsx'
 import { useRows } from '../../parts/rows.ts'
 import { Empty, Loading, Problem } from '../../parts/states.tsx'
@@ -24,8 +24,7 @@ export function Templates() {
   const key = JSON.stringify(search)
   const variables = useMemo(() => {
     const filter = search.name === undefined ? {} : { name: search.name }
-    if (search.before !== undefined) return { filter, last: PAGE, before: search.before }
-    return { filter, first: PAGE, ...(search.after === undefined ? {} : { after: search.after }) }
+    return { filter, ...paged(search, PAGE) }
   }, [key])
   const { result, ask } = useFresh(TemplatesDocument, variables)
   const templates = result.data?.templates

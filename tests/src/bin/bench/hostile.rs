@@ -24,7 +24,8 @@ const WARM_UP: Duration = Duration::from_secs(3);
 
 /// Measures for so many seconds each, and prints it.
 pub async fn measure(postgres: &Postgres, seconds: u64) {
-    let server = Server::start(&postgres.database().await).await;
+    let database = postgres.database().await;
+    let server = Server::start(&database).await;
     let client = Client::new(&server.url, API_KEY);
     let make =
         "mutation { createApiKey(input: { name: \"hostile\", scopes: [READ] }) { secret userErrors { message } } }";

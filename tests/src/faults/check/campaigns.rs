@@ -22,7 +22,13 @@ pub fn each_has_come_to_its_end(truth: &Truth, found: &mut Vec<Violation>) {
         let cancelled = of.standing.row.cancelled_at.is_some();
         has_its_recipients(truth, planned, of, found);
         adds_up(truth, &planned.name, of, found);
-        let should = if cancelled { Stands::Cancelled } else { Stands::Completed };
+        // What waits for a person to decide keeps it open; whether it may is each email's own matter.
+        let waits = of.standing.ledger.of(Status::Unconfirmed) > 0;
+        let should = match (cancelled, waits) {
+            (true, _) => Stands::Cancelled,
+            (false, true) => Stands::Running,
+            (false, false) => Stands::Completed,
+        };
         if (cancelled && !planned.stopped) || of.standing.status != should {
             let words = format!("{} is {:?} and should be {should:?}", planned.name, of.standing.status);
             found.push(Violation::new(words));

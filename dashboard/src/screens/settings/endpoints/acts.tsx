@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 
 import {
   DeleteEndpointDocument,
@@ -11,8 +11,7 @@ import {
   type TryEndpointMutation,
 } from '../../../api/generated.ts'
 import { useAct } from '../../../api/use.ts'
-import { Button } from '../../../parts/button.tsx'
-import { Confirm, Dialog } from '../../../parts/dialog.tsx'
+import { Confirm, FormDialog } from '../../../parts/dialog.tsx'
 import { Check, Field, Input, Select } from '../../../parts/field.tsx'
 import { phrase } from '../../../parts/format.ts'
 import { tell } from '../../../parts/notices.tsx'
@@ -31,28 +30,21 @@ export function Rotate({ endpoint, onClose }: Acting) {
   if (secret !== undefined) {
     return <Secret title="The endpoint’s new secret" secret={secret} onClose={onClose}>Put it into your application.</Secret>
   }
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
+  const submit = async () => {
     const done = await act({ id: endpoint.id, overlapHours: Number(hours) })
     if (done?.secret != null) setSecret(done.secret)
   }
   return (
-    <Dialog title="Replace the secret" onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-3 p-4">
-        <Field label="The old one signs beside the new one" hint="Time to put the new one into your application." problem={problem}>
-          <Select value={hours} onChange={(event) => setHours(event.target.value)} className="w-full">
-            <option value="1">For an hour</option>
-            <option value="24">For a day</option>
-            <option value="168">For a week</option>
-            <option value="0">Not at all: it leaked</option>
-          </Select>
-        </Field>
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Close</Button>
-          <Button tone="main" type="submit" busy={busy}>Replace it</Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title="Replace the secret" verb="Replace it" busy={busy} onSubmit={submit} onClose={onClose}>
+      <Field label="The old one signs beside the new one" hint="Time to put the new one into your application." problem={problem}>
+        <Select value={hours} onChange={(event) => setHours(event.target.value)} className="w-full">
+          <option value="1">For an hour</option>
+          <option value="24">For a day</option>
+          <option value="168">For a week</option>
+          <option value="0">Not at all: it leaked</option>
+        </Select>
+      </Field>
+    </FormDialog>
   )
 }
 
@@ -65,31 +57,24 @@ export function Trial({ endpoint, onClose }: Acting) {
   const { act, busy, problem } = useAct(TryEndpointDocument, 'testEventEndpoint')
   const [type, setType] = useState<DeliveryEventType>('DELIVERED')
   const [went, setWent] = useState<Went>()
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
+  const submit = async () => {
     setWent(undefined)
     const done = await act({ id: endpoint.id, type })
     if (done?.trial != null) setWent(done.trial)
   }
   return (
-    <Dialog title="Try the endpoint out" onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-3 p-4">
-        <Field label="An event that never happened" hint="It says so: “test” is true in it." problem={problem}>
-          <Select value={type} onChange={(event) => setType(event.target.value as DeliveryEventType)} className="w-full">
-            {TYPES.map((each) => <option key={each} value={each}>{phrase(each)}</option>)}
-          </Select>
-        </Field>
-        <p role="status" data-testid="trial" className="min-h-5">
-          {went !== undefined && (went.taken
-            ? <span className="text-good">It took it: {went.httpStatus}, in {went.tookMs} ms.</span>
-            : <span className="text-bad">It did not take it: {went.error}.</span>)}
-        </p>
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Close</Button>
-          <Button tone="main" type="submit" busy={busy}>Post it</Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title="Try the endpoint out" verb="Post it" busy={busy} onSubmit={submit} onClose={onClose}>
+      <Field label="An event that never happened" hint="It says so: “test” is true in it." problem={problem}>
+        <Select value={type} onChange={(event) => setType(event.target.value as DeliveryEventType)} className="w-full">
+          {TYPES.map((each) => <option key={each} value={each}>{phrase(each)}</option>)}
+        </Select>
+      </Field>
+      <p role="status" data-testid="trial" className="min-h-5">
+        {went !== undefined && (went.taken
+          ? <span className="text-good">It took it: {went.httpStatus}, in {went.tookMs} ms.</span>
+          : <span className="text-bad">It did not take it: {went.error}.</span>)}
+      </p>
+    </FormDialog>
   )
 }
 
@@ -141,8 +126,7 @@ export function Replay({ endpoint, onClose }: Acting) {
   const { act, busy, problem } = useAct(ReplayDocument, 'replayEvents')
   const [since, setSince] = useState('')
   const [until, setUntil] = useState('')
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
+  const submit = async () => {
     const at = (text: string) => (text === '' ? null : new Date(text).toISOString())
     const done = await act({ id: endpoint.id, recordedAt: { since: at(since), until: at(until) } })
     if (done === undefined) return
@@ -150,20 +134,14 @@ export function Replay({ endpoint, onClose }: Acting) {
     onClose()
   }
   return (
-    <Dialog title="Tell events again" onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-3 p-4">
-        <p className="text-muted">What was recorded in a span of time is told once more, taken or not, under the same ids.</p>
-        <Field label="From" hint="By your clock." problem={problem}>
-          <Input required data-first="" type="datetime-local" value={since} onChange={(event) => setSince(event.target.value)} />
-        </Field>
-        <Field label="To" hint="Until now, where it is empty.">
-          <Input type="datetime-local" value={until} onChange={(event) => setUntil(event.target.value)} />
-        </Field>
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Close</Button>
-          <Button tone="main" type="submit" busy={busy}>Tell again</Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title="Tell events again" verb="Tell again" busy={busy} onSubmit={submit} onClose={onClose}>
+      <p className="text-muted">What was recorded in a span of time is told once more, taken or not, under the same ids.</p>
+      <Field label="From" hint="By your clock." problem={problem}>
+        <Input required data-first="" type="datetime-local" value={since} onChange={(event) => setSince(event.target.value)} />
+      </Field>
+      <Field label="To" hint="Until now, where it is empty.">
+        <Input type="datetime-local" value={until} onChange={(event) => setUntil(event.target.value)} />
+      </Field>
+    </FormDialog>
   )
 }
