@@ -4,6 +4,7 @@
 mod size;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod walk;
 
 use std::sync::Arc;
@@ -51,7 +52,7 @@ where
 /// The parsed document of a request, which remembers it.
 ///
 /// # Errors
-/// It is too long, or no GraphQL.
+/// It is too long, has too many words or nests too deep, or is no GraphQL.
 pub fn document(request: &mut Request) -> ServerResult<&ExecutableDocument> {
     let length = request.query.len();
     if length > TEXT {
@@ -60,6 +61,7 @@ pub fn document(request: &mut Request) -> ServerResult<&ExecutableDocument> {
             None,
         ));
     }
+    tokens::check(&request.query).map_err(|words| refused(words, None))?;
     match request.parsed_query() {
         Ok(document) => Ok(document),
         Err(error) => Err(unparsable(error)),

@@ -67,8 +67,8 @@ impl Load {
             }
             match dice.below(10) {
                 0 => input["onUnconfirmed"] = "HOLD".into(),
-                1 | 2 => input["onUnconfirmed"] = "RESEND".into(),
-                3 => input["onUnconfirmed"] = "VERIFY".into(),
+                1..4 => input["onUnconfirmed"] = "RESEND".into(),
+                4 => input["onUnconfirmed"] = "VERIFY".into(),
                 _ => {}
             }
             // In milliseconds from the call; some deadlines follow so close on the send time that they are missed.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use entity::{Status, email};
+use entity::{Policy, Status, email};
 use jobs::Context;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
@@ -151,15 +151,11 @@ async fn happen(world: &Arc<World>, people: &People, dice: &mut Dice, what: &str
             world.proxy.let_go();
         }
         "claims answered while others hand over what they held" => {
-            gather(world, Duration::from_millis(400)).await;
-            world.proxy.hold_commits(2, CLAIM);
-            release(world).await;
-            tokio::time::sleep(timing.lease / 10).await;
-            let held = not_posted(world, &people.beside).await;
+            let held = hold_resendable(world, people).await;
             world.mailgun.be_slow_for(held.keys().copied());
-            // What RESEND has is claimed by others after its wait.
-            let end = Instant::now() + lease + timing.watch + timing.resend + lease / 2;
-            while Instant::now() < end && !claimed_again(&people.beside, &held).await {
+            // They are others' after the wait of RESEND.
+            let end = Instant::now() + 4 * lease + timing.watch + timing.resend;
+            while Instant::now() < end && !held.is_empty() && !claimed_again(&people.beside, &held).await {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             world.proxy.let_go();
@@ -175,12 +171,23 @@ async fn happen(world: &Arc<World>, people: &People, dice: &mut Dice, what: &str
     }
 }
 
-/// Emails that are claimed and have never come to Mailgun, each with its fence.
-async fn not_posted(world: &World, beside: &Context) -> HashMap<Uuid, i32> {
-    let claimed = sending(beside).await;
-    let posts = lock(&world.mailgun.book);
-    let come: HashSet<Uuid> = posts.posts.iter().map(|post| post.email).collect();
-    claimed.into_iter().filter(|(id, _)| !come.contains(id)).collect()
+/// Holds the answer of a claim that holds emails of policy RESEND, and answers those with their fences. None after some tries.
+async fn hold_resendable(world: &World, people: &People) -> HashMap<Uuid, i32> {
+    for _ in 0..4 {
+        gather(world, Duration::from_millis(400)).await;
+        world.proxy.hold_commits(1, CLAIM);
+        release(world).await;
+        // What others claimed has come to Mailgun by then.
+        tokio::time::sleep(world.pace.timing().lease / 10).await;
+        let claimed = sending(&people.beside).await;
+        let come: HashSet<Uuid> = lock(&world.mailgun.book).posts.iter().map(|post| post.email).collect();
+        let held: HashMap<_, _> = claimed.into_iter().filter(|(id, _)| !come.contains(id)).collect();
+        if !held.is_empty() {
+            return held;
+        }
+        world.proxy.let_go();
+    }
+    HashMap::new()
 }
 
 /// Whether a later claim than these holds one of them.
@@ -188,9 +195,10 @@ async fn claimed_again(beside: &Context, held: &HashMap<Uuid, i32>) -> bool {
     sending(beside).await.into_iter().any(|(id, fence)| held.get(&id).is_some_and(|before| fence > *before))
 }
 
-/// Emails that are claimed, each with its fence; none while the database is away.
+/// Emails of policy RESEND that are claimed, each with its fence; none while the database is away.
 async fn sending(beside: &Context) -> Vec<(Uuid, i32)> {
     let claimed = email::Entity::find().filter(email::Column::Status.eq(Status::Sending)).select_only();
+    let claimed = claimed.filter(email::Column::OnUnconfirmed.eq(Policy::Resend));
     let claimed = claimed.columns([email::Column::Id, email::Column::Fence]).into_tuple();
     claimed.all(beside.store.read()).await.unwrap_or_default()
 }

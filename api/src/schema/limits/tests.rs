@@ -38,6 +38,8 @@ async fn what_is_beyond_a_limit_is_refused_in_words() {
     let cases = [
         (format!("{{ viewer {{ version }} }} #{}", "x".repeat(TEXT)), Some("bytes; 65536 are allowed")),
         (format!("{{ viewer {{ version }} }} #{}", "x".repeat(TEXT - 100)), None),
+        (format!("{{ viewer {} {{ version }} }}", "@a ".repeat(10_000)), Some("more than 5000 words and signs")),
+        (format!("{}{}", "{ a ".repeat(20_000 / 2), "}".repeat(20_000 / 2)), Some("brackets nest more than 64 deep")),
         (format!("{{ viewer {{ {} }} }}", times(398, "version")), None),
         (format!("{{ viewer {{ {} }} }}", times(400, "version")), Some("more than 400 fields")),
         (format!("{{ {} }}", times(401, "__typename")), Some("more than 400 fields")),
