@@ -113,8 +113,10 @@ async fn each_webhook_is_answered_by_what_it_is_and_only_what_is_signed_is_store
         ("too_large", 2),
         ("not_json", 3),
     ] {
-        let line = format!("mailmind_webhooks_total{{outcome=\"{outcome}\"}} {n}");
-        assert!(metrics.lines().any(|told| told == line), "{line}");
+        let name = format!("mailmind_webhooks_total{{outcome=\"{outcome}\"}} ");
+        let told = metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok());
+        // Whoever was cut off came again.
+        assert!(told == Some(n) || outcome == "too_large" && told > Some(n), "{name}{told:?}");
     }
 }
 
