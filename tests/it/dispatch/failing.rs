@@ -2,6 +2,7 @@
 
 use entity::event_endpoint::Disabled;
 use jobs::dispatch::dead::{Redrive, redrive};
+use jobs::dispatch::endpoint::Standing;
 use jobs::dispatch::rule::MANY;
 
 use super::listener::Say;
@@ -16,6 +17,7 @@ on_both! {
     who_is_gone_is_told_nothing_more_until_somebody_says_so
     who_takes_nothing_for_days_is_disabled_and_misses_nothing
     an_endpoint_that_is_taken_away_leaves_nothing
+    those_that_take_nothing_are_counted_and_those_that_somebody_disabled_are_not
 }
 
 async fn what_fails_is_tried_again_until_it_is_taken(backend: Backend) {
@@ -190,4 +192,25 @@ async fn an_endpoint_that_is_taken_away_leaves_nothing(backend: Backend) {
     assert!(jobs::dispatch::replay::latest(ctx, stage.endpoint.id, 9).await.unwrap().is_empty());
     stage.record(1, "opened").await;
     assert_eq!(dispatch::due(ctx).await.unwrap(), 0);
+}
+
+async fn those_that_take_nothing_are_counted_and_those_that_somebody_disabled_are_not(backend: Backend) {
+    let stage = Stage::new(backend).await;
+    let (ctx, id) = (stage.ctx(), stage.endpoint.id);
+    let counted = async || {
+        let Standing { well, failing, disabled, given_up, .. } = endpoint::standing(ctx).await.unwrap();
+        ([well, failing, disabled, given_up], endpoint::deaf(ctx).await.unwrap())
+    };
+    assert_eq!(counted().await, ([1, 0, 0, 0], 0));
+    stage.listener.say(|_, _| Say::Status(500));
+    stage.record(1, "delivered").await;
+    stage.tell().await;
+    assert_eq!(counted().await, ([0, 1, 0, 0], 1));
+    endpoint::disable(ctx, id).await.unwrap().unwrap();
+    assert_eq!(counted().await, ([0, 0, 1, 0], 0), "somebody knows of it");
+    endpoint::enable(ctx, id, false).await.unwrap().unwrap();
+    assert_eq!(counted().await, ([1, 0, 0, 0], 0));
+    stage.listener.say(|_, _| Say::Status(410));
+    stage.tell_after(TimeDelta::hours(1)).await;
+    assert_eq!(counted().await, ([0, 0, 0, 1], 1));
 }

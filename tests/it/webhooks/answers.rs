@@ -1,6 +1,8 @@
 //! What each webhook is answered, and what of it is stored: Mailgun keeps an event until it hears 200, and for ever forgets one
 //! that is answered 406.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use chrono::TimeDelta;
 use entity::delivery_event::Kind;
@@ -11,10 +13,10 @@ use tests::child::Scratch;
 use tests::client::{Client, letter};
 use tests::database::{Backend, Postgres};
 use tests::mailgun::FakeMailgun;
-use tests::patience::SOON;
+use tests::patience::{SOON, until};
 use tests::webhook::{SIGNING_KEY, Told};
 
-use super::{PATH, bare, beside, entries, events, facts, now, post};
+use super::{PATH, bare, beside, entries, events, facts, now, post, try_post};
 use crate::api::{KEY, Served, address, mailmind};
 
 on_both! {
@@ -88,10 +90,19 @@ async fn each_webhook_is_answered_by_what_it_is_and_only_what_is_signed_is_store
         ),
     ];
     let ctx = beside(&served.database.url).await;
-    let mut seen = (0, 0);
+    let (mut seen, cut_off) = ((0, 0), Cell::new(0));
     for (i, (what, body, status, stored)) in cases.into_iter().enumerate() {
         let path = if i % 2 == 0 { PATH } else { "/api/email-reliability/webhook/mailgun" };
-        let (answered, words) = post(&served, path, body).await;
+        // Whoever is refused amid a body that is far too large may be cut off before they hear of it, and comes again.
+        let heard = async || match try_post(&served, path, body.clone()).await {
+            Err(error) if what == "far too large" => {
+                assert!(error.is_request(), "{error}");
+                cut_off.set(cut_off.get() + 1);
+                None
+            }
+            heard => Some(heard.unwrap()),
+        };
+        let (answered, words) = until(what, SOON, heard).await;
         assert_eq!(answered.as_u16(), status, "{what}: {words}");
         let quarantined = quarantined_event::Entity::find().count(ctx.store.write()).await.unwrap() as usize;
         let now = (events(&ctx).await.len(), quarantined);
@@ -110,13 +121,11 @@ async fn each_webhook_is_answered_by_what_it_is_and_only_what_is_signed_is_store
         ("quarantined", 2),
         ("token_reused", 1),
         ("unsigned", 4),
-        ("too_large", 2),
+        ("too_large", 2 + cut_off.get()),
         ("not_json", 3),
     ] {
-        let name = format!("mailmind_webhooks_total{{outcome=\"{outcome}\"}} ");
-        let told = metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok());
-        // Whoever was cut off came again.
-        assert!(told == Some(n) || outcome == "too_large" && told > Some(n), "{name}{told:?}");
+        let line = format!("mailmind_webhooks_total{{outcome=\"{outcome}\"}} {n}");
+        assert!(metrics.lines().any(|told| told == line), "{line}");
     }
 }
 

@@ -1,5 +1,7 @@
-//! How many words and signs a document has, and how deep its brackets nest, counted before it is parsed: parsing takes a
-//! thousand times as long as counting, and whoever sends many of the longest documents would have all of that time.
+//! How many words and signs a document has, and how deep its brackets nest, counted by a lexer before anything is parsed: that
+//! takes far less than parsing, which whoever sends many of the longest documents would keep all cores busy with.
+
+use apollo_parser::{Lexer, TokenKind};
 
 /// Words and signs. An introspection has some hundred; what has more belongs into variables.
 const TOKENS: usize = 5_000;
@@ -11,34 +13,15 @@ const NESTING: usize = 64;
 /// # Errors
 /// What is beyond which limit.
 pub fn check(text: &str) -> Result<(), String> {
-    let bytes = text.as_bytes();
-    let (mut at, mut tokens, mut open) = (0, 0, 0usize);
-    while let Some(byte) = bytes.get(at) {
-        let length = match byte {
-            // What GraphQL ignores ("Source Text", 2.1).
-            b' ' | b'\t' | b'\r' | b'\n' | b',' => {
-                at += 1;
-                continue;
-            }
-            b'#' => {
-                at += bytes[at..].iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len() - at);
-                continue;
-            }
-            b'"' => string(&bytes[at..]),
-            byte if is_of_a_word(*byte) => {
-                bytes[at..].iter().position(|byte| !is_of_a_word(*byte)).unwrap_or(bytes.len() - at)
-            }
-            b'{' | b'[' | b'(' => {
-                open += 1;
-                1
-            }
-            b'}' | b']' | b')' => {
-                open = open.saturating_sub(1);
-                1
-            }
-            _ => 1,
-        };
-        at += length;
+    let (mut tokens, mut open) = (0, 0usize);
+    for token in Lexer::new(text) {
+        match token.map(|token| token.kind()) {
+            Ok(TokenKind::Whitespace | TokenKind::Comment | TokenKind::Comma | TokenKind::Eof) => continue,
+            Ok(TokenKind::LCurly | TokenKind::LBracket | TokenKind::LParen) => open += 1,
+            Ok(TokenKind::RCurly | TokenKind::RBracket | TokenKind::RParen) => open = open.saturating_sub(1),
+            // What is no word and no sign is the parser's to tell.
+            Ok(_) | Err(_) => {}
+        }
         tokens += 1;
         if tokens > TOKENS {
             return Err(format!("the document has more than {TOKENS} words and signs; variables are not counted"));
@@ -48,27 +31,6 @@ pub fn check(text: &str) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Of names, numbers and the three dots of a fragment.
-fn is_of_a_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'+')
-}
-
-/// The length of the string that begins here; one that does not end takes the rest.
-fn string(bytes: &[u8]) -> usize {
-    let block = bytes.starts_with(b"\"\"\"");
-    let quote = if block { 3 } else { 1 };
-    let mut at = quote;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if block && bytes[at..].starts_with(b"\\\"\"\"") => at += 4,
-            b'\\' if !block => at += 2,
-            b'"' if bytes[at..].starts_with(&b"\"\"\""[..quote]) => return at + quote,
-            _ => at += 1,
-        }
-    }
-    bytes.len()
 }
 
 #[cfg(test)]
