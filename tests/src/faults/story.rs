@@ -1,5 +1,6 @@
 //! The life of one email, told from every source in the order of time.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
@@ -46,7 +47,16 @@ pub fn story(truth: &Truth, email: Uuid) -> String {
         lines.push((one.at, format!("people: suppress {} for {} {named}", one.address, one.reason)));
     }
     for one in truth.posts.iter().filter(|post| post.email == email) {
-        lines.push((one.at, format!("Mailgun: from {} to {:?}: {}", one.from, one.recipients, one.what)));
+        let with = if one.batch_of.is_some() { ", in a batch" } else { "" };
+        lines.push((one.at, format!("Mailgun: from {} to {:?}{with}: {}", one.from, one.recipients, one.what)));
+    }
+    if truth.batched.contains(&email) {
+        // Whether it is decided depends on how batches of its domain went.
+        let batches: BTreeSet<_> =
+            truth.posts.iter().filter_map(|post| Some((post.at, post.batch_of.as_ref()?, post.what))).collect();
+        for (at, domain, what) in batches {
+            lines.push((at, format!("Mailgun: a batch of {domain}: {what}")));
+        }
     }
     for one in truth.log.iter().filter(|logged| logged.email == email) {
         lines.push((one.at, format!("Mailgun's log: {:?} for {} ({})", one.fate, one.recipient, one.id)));
