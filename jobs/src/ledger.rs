@@ -149,7 +149,7 @@ pub async fn apply_to(
         }
         answers.push(answer.map(|effect| Moved { before, after: row.clone(), effect }));
     }
-    post(tx, ctx, shard, locked, standing, history.into_values().collect()).await?;
+    post(tx, ctx, shard, locked, standing, history.into_values().collect(), Deltas::default()).await?;
     Ok(answers)
 }
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+/// As often as a hurried protocol looks whether there is something to do.
+const OFTEN: Duration = Duration::from_millis(200);
+
 /// How long things may take and how often they are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -107,7 +110,8 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// The same protocol `n` times as fast.
+    /// The same protocol `n` times as fast. What is merely looked for is so no oftener than [`OFTEN`]: several processes that do
+    /// nothing else would keep a machine busy.
     pub fn divided(n: u32) -> Self {
         let whole = Self::default();
         Self {
@@ -136,8 +140,8 @@ impl Timing {
             dispatch_probe_most: whole.dispatch_probe_most / n,
             dispatch_asked_most: whole.dispatch_asked_most / n,
             dispatch_failing: whole.dispatch_failing / n,
-            watch: whole.watch / n,
-            expand: whole.expand / n,
+            watch: (whole.watch / n).max(OFTEN),
+            expand: (whole.expand / n).max(OFTEN),
             align: whole.align / n,
             minute: whole.minute / n,
             shutdown: whole.shutdown,

@@ -110,3 +110,24 @@ async fn what_is_suppressed_late_or_held_never_goes_the_usual_way() {
     assert_eq!(ends, [Status::Suppressed, Status::Suppressed, Status::Expired, Status::Sending]);
     app.assert_ledger_equals_rows().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_of_both_ways_never_wait_for_each_other_in_a_circle() {
+    let app = App::start(Plan::on(Backend::Postgres).without_workers()).await;
+    let draft = |campaign: u128, copied: bool| Draft {
+        campaign: Some(Uuid::from_u128(campaign)),
+        cc: if copied { vec!["eve@example.org".into()] } else { Vec::new() },
+        ..letter("ann@example.org")
+    };
+    for round in 0..30 {
+        // Each takes the usual way with an email of one campaign and looks closer at one of the other's: both count for both.
+        let drafts = vec![draft(1, false), draft(2, true), draft(2, false), draft(1, true)];
+        let ids: Vec<Uuid> = app.take(drafts).await.into_iter().map(|answer| tests::app::accepted(answer).id).collect();
+        let (one, other) = tokio::join!(claim(&app.ctx, &ids[..2]), claim(&app.ctx, &ids[2..]));
+        for claims in [one, other] {
+            let Ok(Claims::Stored(claimed)) = claims else { panic!("in round {round}: {claims:?}") };
+            assert_eq!(claimed.len(), 2);
+        }
+    }
+    app.assert_ledger_equals_rows().await;
+}

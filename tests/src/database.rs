@@ -206,6 +206,12 @@ impl Postgres {
         lock(&self.server).as_ref().map(Child::pid)
     }
 
+    /// What it has said so far, over all its restarts.
+    pub fn log(&self) -> String {
+        let log = std::fs::read(self.dir.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
     fn url(&self, name: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
@@ -218,20 +224,20 @@ impl Postgres {
     }
 
     fn spawn(&self) -> Child {
-        let log = std::fs::File::create(self.dir.path().join("log")).expect("a log file");
+        // What it said before a restart stays.
+        let log = std::fs::File::options().append(true).create(true).open(self.dir.path().join("log"));
         let mut command = as_postgres("postgres");
         command.arg("-D").arg(self.dir.path().join("data")).arg("-k").arg(self.dir.path());
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
         for setting in self.durability.settings() {
             command.args(["-c", setting]);
         }
-        Child::start(command.stdout(Stdio::null()).stderr(log), Signal::Quit)
+        Child::start(command.stdout(Stdio::null()).stderr(log.expect("a log file")), Signal::Quit)
     }
 
     async fn answers(&self) -> bool {
         if let Some(status) = lock(&self.server).as_ref().and_then(Child::exited) {
-            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            panic!("PostgreSQL ended with {status}:\n{log}");
+            panic!("PostgreSQL ended with {status}:\n{}", self.log());
         }
         let port = self.port;
         tokio::task::spawn_blocking(move || psql(port, "SELECT 1")).await.expect("no panic").is_ok()

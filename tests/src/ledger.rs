@@ -1,9 +1,10 @@
-//! The promise that the numbers add up, as a test can ask it at any moment when nobody writes.
+//! The promise that the numbers add up, as a test can ask it at any moment.
 
 use std::collections::BTreeMap;
 
 use jobs::Context;
-use jobs::store::rows;
+use jobs::store::{Dialect, rows};
+use sea_orm::{IsolationLevel, TransactionTrait};
 
 /// Every tally, summed over its shards, equals the rows it counts: emails, and recipients who have none yet; and every FAILED
 /// row, and no other, stands in `email_failures`.
@@ -11,8 +12,11 @@ use jobs::store::rows;
 /// # Panics
 /// When a number is off, naming lane, scope and status, or the database can't be asked.
 pub async fn assert_ledger_equals_rows(ctx: &Context) {
+    // One snapshot for all questions, since others may write meanwhile. SQLite's transactions have nothing else.
+    let isolation = (ctx.store.dialect() == Dialect::Postgres).then_some(IsolationLevel::RepeatableRead);
+    let snapshot = ctx.store.write().begin_with_config(isolation, None).await.expect("a transaction");
     let counts = async |text: String| {
-        let found = rows(ctx.store.write(), ctx.store.sql(text, [])).await.expect("an answer");
+        let found = rows(&snapshot, ctx.store.sql(text, [])).await.expect("an answer");
         let read = |row: &sea_orm::QueryResult| {
             let at: (i16, i32, i16) = (row.try_get("", "lane")?, row.try_get("", "scope")?, row.try_get("", "status")?);
             Ok::<_, sea_orm::DbErr>((at, row.try_get::<i64>("", "n")?))

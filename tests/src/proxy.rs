@@ -2,9 +2,10 @@
 //! that counts what is asked.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -30,8 +31,14 @@ struct Plan {
     cut: usize,
     /// The answer is held, and comes in the end.
     held: bool,
-    /// How often each statement was asked.
-    asked: HashMap<String, usize>,
+    /// Every statement that a connection prepared.
+    prepared: Vec<Arc<Statement>>,
+}
+
+struct Statement {
+    text: String,
+    /// How often it was asked.
+    asked: AtomicUsize,
 }
 
 impl Proxy {
@@ -87,7 +94,9 @@ impl Proxy {
 
     /// How many statements that hold `part` were asked so far.
     pub fn asked(&self, part: &str) -> usize {
-        lock(&self.plan).asked.iter().filter(|(statement, _)| statement.contains(part)).map(|(_, n)| n).sum()
+        let plan = lock(&self.plan);
+        let meant = plan.prepared.iter().filter(|statement| statement.text.contains(part));
+        meant.map(|statement| statement.asked.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -166,29 +175,33 @@ async fn executed(from_server: &mut OwnedReadHalf, plan: &Mutex<Plan>) -> Option
 
 /// Carries the client's messages, reading along which statements its transactions hold.
 async fn ask(
-    mut from_client: OwnedReadHalf,
+    from_client: OwnedReadHalf,
     mut to_server: OwnedWriteHalf,
     plan: Arc<Mutex<Plan>>,
     doomed: Arc<tokio::sync::Notify>,
 ) {
-    let mut statements: HashMap<Vec<u8>, String> = HashMap::new();
+    let mut from_client = BufReader::with_capacity(64 << 10, from_client);
+    let mut statements: HashMap<Vec<u8>, Arc<Statement>> = HashMap::new();
     let (mut started, mut marked) = (false, false);
-    while let Some((kind, message)) = message(&mut from_client, started).await {
-        // The length stands first, also in front of what the message holds.
-        let body = &message[if started { 5 } else { 4 }..];
+    let mut messages = Vec::new();
+    while let Some((kind, at)) = message(&mut from_client, started, &mut messages).await {
+        let body = &messages[at..];
         match kind {
             // A question for TLS is followed by the real start.
             b'\0' => started = !body.starts_with(&80_877_103_u32.to_be_bytes()),
             b'P' => {
                 let (name, rest) = text(body);
-                statements.insert(name.to_vec(), String::from_utf8_lossy(text(rest).0).into_owned());
+                let text = String::from_utf8_lossy(text(rest).0).into_owned();
+                let statement = Arc::new(Statement { text, asked: AtomicUsize::new(0) });
+                lock(&plan).prepared.push(statement.clone());
+                statements.insert(name.to_vec(), statement);
             }
             b'B' => {
                 let (_, rest) = text(body);
                 if let Some(statement) = statements.get(text(rest).0) {
-                    let mut plan = lock(&plan);
-                    marked |= statement.contains(&plan.mark);
-                    *plan.asked.entry(statement.clone()).or_default() += 1;
+                    statement.asked.fetch_add(1, Ordering::Relaxed);
+                    let plan = lock(&plan);
+                    marked |= plan.left > 0 && statement.text.contains(&plan.mark);
                 }
             }
             b'Q' if body.starts_with(b"BEGIN") => marked = false,
@@ -201,22 +214,33 @@ async fn ask(
             }
             _ => {}
         }
-        if to_server.write_all(&message).await.is_err() {
-            return;
+        // What came together goes on together.
+        if from_client.buffer().is_empty() {
+            if to_server.write_all(&messages).await.is_err() {
+                return;
+            }
+            messages.clear();
         }
     }
 }
 
-/// The next message of the client's: its kind (none before the start) and all its bytes.
-async fn message(from_client: &mut OwnedReadHalf, started: bool) -> Option<(u8, Vec<u8>)> {
+/// Adds the client's next message to `messages`. Answers its kind (none before the start) and where its body begins.
+async fn message(
+    from_client: &mut BufReader<OwnedReadHalf>,
+    started: bool,
+    messages: &mut Vec<u8>,
+) -> Option<(u8, usize)> {
     let kind = if started { from_client.read_u8().await.ok()? } else { b'\0' };
+    // The length stands first, also in front of what the message holds, and counts itself.
     let length = from_client.read_u32().await.ok()?;
-    let mut message = if started { vec![kind] } else { Vec::new() };
-    message.extend(length.to_be_bytes());
-    let head = message.len();
-    message.resize(head + (length as usize).checked_sub(4)?, 0);
-    from_client.read_exact(&mut message[head..]).await.ok()?;
-    Some((kind, message))
+    if started {
+        messages.push(kind);
+    }
+    messages.extend(length.to_be_bytes());
+    let at = messages.len();
+    messages.resize(at + (length as usize).checked_sub(4)?, 0);
+    from_client.read_exact(&mut messages[at..]).await.ok()?;
+    Some((kind, at))
 }
 
 /// A text that ends with a zero, and what follows it.

@@ -15,8 +15,12 @@ use super::{LaneError, LaneTiming, RedisSettings};
 
 /// How many finished tasks are swept in one step, short enough to keep nobody waiting.
 const SWEPT_AT_ONCE: usize = 500;
-/// How many workers that are no more are looked after in one sweep of a lane.
+/// How many workers that are no more are looked after at once in a lane.
 const RETIRED_AT_ONCE: usize = 100;
+/// After how many heartbeats that did not come apalis strikes a worker off: never, as far as anybody lives to see. It compares
+/// the wall clocks of machines, so that one that is a minute ahead would strike off everybody else's workers, again and again.
+/// [`Remote::bury`] does it by the database's time.
+const MISSED_FOR_APALIS: usize = 10_000_000;
 
 /// Redis as the lanes use it. All calls may be repeated, and have `call` to succeed.
 pub(super) struct Remote {
@@ -61,7 +65,7 @@ impl Remote {
                 // More than there are seats would wait in the worker, which sends no heartbeat meanwhile.
                 .batch_size(seats)
                 .heartbeat_interval(timing.heartbeat)
-                .missed_heartbeats(timing.missed_heartbeats as usize)
+                .missed_heartbeats(MISSED_FOR_APALIS)
         });
         let bells = Default::default();
         Ok(Self { connection, queues, prefix: settings.prefix.clone(), bells, timing, process, clock })
@@ -169,8 +173,8 @@ impl Remote {
         self.connection.call(Ask::One(&ask)).await
     }
 
-    /// Takes a worker that ended off apalis' books and gives back what it held. It stays on ours until [`Remote::forget`] or the
-    /// sweep: what it had asked of a Redis that stood still may be done yet, and take tasks in its name.
+    /// Takes a worker that ended off apalis' books and gives back what it held. It stays on ours until [`Remote::forget`] or
+    /// [`Remote::bury`]: what it had asked of a Redis that stood still may be done yet, and take tasks in its name.
     pub(super) async fn retire(&self, lane: Priority, name: &str) -> Result<u64, LaneError> {
         let queue = self.queue(lane);
         let mut retire = RETIRE.prepare_invoke();
@@ -194,24 +198,34 @@ impl Remote {
         self.connection.call(Ask::One(&ask)).await
     }
 
-    /// Forgets finished tasks and workers that were long not heard of. Answers how many tasks went.
+    /// Gives back what workers hold that were not heard of for [`LaneTiming::orphaned`], and forgets them after twice as long.
+    pub(super) async fn bury(&self) -> Result<(), LaneError> {
+        let (now, orphaned) = (self.clock.now().timestamp(), self.timing.orphaned().as_secs() as i64);
+        for lane in Priority::ALL {
+            let mut ask = redis::cmd("ZRANGEBYSCORE");
+            ask.arg(self.seen(lane)).arg("-inf").arg(now - orphaned).arg("WITHSCORES");
+            ask.arg("LIMIT").arg(0).arg(RETIRED_AT_ONCE);
+            let silent: Vec<(String, i64)> = self.connection.call(Ask::One(&ask)).await?;
+            for (name, heard) in silent {
+                self.retire(lane, &name).await?;
+                if now - heard >= 2 * orphaned {
+                    self.forget(lane, &name).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets finished tasks. Answers how many went.
     pub(super) async fn sweep(&self) -> Result<u64, LaneError> {
         let mut swept = 0;
         for lane in Priority::ALL {
-            swept += self.sweep_tasks(lane).await?;
-            let before = self.clock.now().timestamp() - (self.timing.orphaned() * 2).as_secs() as i64;
-            let mut ask = redis::cmd("ZRANGEBYSCORE");
-            ask.arg(self.seen(lane)).arg("-inf").arg(before).arg("LIMIT").arg(0).arg(RETIRED_AT_ONCE);
-            let gone: Vec<String> = self.connection.call(Ask::One(&ask)).await?;
-            for name in gone {
-                self.retire(lane, &name).await?;
-                self.forget(lane, &name).await?;
-            }
+            swept += self.sweep_lane(lane).await?;
         }
         Ok(swept)
     }
 
-    async fn sweep_tasks(&self, lane: Priority) -> Result<u64, LaneError> {
+    async fn sweep_lane(&self, lane: Priority) -> Result<u64, LaneError> {
         let queue = self.queue(lane);
         let mut sweep = SWEEP.prepare_invoke();
         sweep.key(queue.job_data_hash()).key(queue.job_meta_hash());

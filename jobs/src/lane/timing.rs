@@ -13,9 +13,10 @@ pub struct LaneTiming {
     pub poll: Duration,
     /// How often Redis is looked at, and, while it is away, whether a probe task came back.
     pub look: Duration,
-    /// How often finished tasks and what dead workers left are swept out of Redis.
+    /// How often finished tasks are swept out of Redis.
     pub sweep: Duration,
-    /// How often an apalis worker tells Redis that it lives. Whole seconds: apalis counts no smaller ones.
+    /// How often an apalis worker tells Redis that it lives, and whoever is silent is looked for. Whole seconds: apalis counts no
+    /// smaller ones.
     pub heartbeat: Duration,
     /// After how many heartbeats that did not come a worker counts as dead.
     pub missed_heartbeats: u32,

@@ -31,6 +31,7 @@ pub(super) struct Watch {
     /// The probe tasks under way, by lane.
     probes: [Option<String>; 3],
     swept: Instant,
+    buried: Instant,
 }
 
 impl Watch {
@@ -43,6 +44,7 @@ impl Watch {
             standing: Default::default(),
             probes: Default::default(),
             swept: Instant::now(),
+            buried: Instant::now(),
         }
     }
 
@@ -66,7 +68,11 @@ impl Watch {
         let lives = self.watched.as_ref().map(|watched| watched.each_ref().map(|one| one.life.load(Ordering::Relaxed)));
         let look = match self.remote.look(lives).await {
             Ok(look) => look,
-            Err(error) => return self.lanes.away(&error),
+            Err(error) => {
+                // Nobody could say that they live: when it is back, they have a heartbeat's time for that.
+                self.buried = Instant::now();
+                return self.lanes.away(&error);
+            }
         };
         self.lanes.seen(look.processes);
         if self.memory.replace(look.memory.clone()).is_some_and(|before| before != look.memory) {
@@ -80,6 +86,7 @@ impl Watch {
         }
         if self.lanes.in_redis() {
             self.stalls(&look);
+            self.bury().await;
             self.sweep().await;
         } else {
             self.standing = Default::default();
@@ -132,6 +139,16 @@ impl Watch {
             tokio::time::sleep(self.lanes.timing.look / 40).await;
         }
         Ok(())
+    }
+
+    async fn bury(&mut self) {
+        if self.buried.elapsed() < self.lanes.timing.heartbeat {
+            return;
+        }
+        self.buried = Instant::now();
+        if let Err(error) = self.remote.bury().await {
+            tracing::warn!(%error, "What silent workers hold in Redis could not be given back");
+        }
     }
 
     async fn sweep(&mut self) {

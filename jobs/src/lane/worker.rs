@@ -127,7 +127,7 @@ impl Source {
     }
 
     /// Cleans up after a worker that ended; `whole` is one that had nothing open. What can't be done now, because Redis is
-    /// away, the sweep does.
+    /// away, is done by whoever finds it silent.
     async fn retire(&self, lane: Priority, name: &str, whole: bool) {
         let Source::Redis(remote) = self else { return };
         let retired = async {
@@ -135,7 +135,7 @@ impl Source {
             if whole { remote.forget(lane, name).await } else { Ok(()) }
         };
         if let Err(error) = retired.await {
-            tracing::debug!(%lane, %error, "a dead worker stays on Redis' books until the sweep");
+            tracing::debug!(%lane, %error, "a dead worker stays on Redis' books until it is found silent");
         }
     }
 }

@@ -16,7 +16,8 @@ use crate::metric::Counts;
 use crate::rows::Rows;
 use crate::store::{Store, execute};
 
-/// Writes the rows of `after` that differ from `before`, with tries, failures, tallies and the rate of sending.
+/// Writes the rows of `after` that differ from `before`, with tries, failures, tallies and the rate of sending. `deltas` are of
+/// what this transaction moved before and told no tally of yet.
 ///
 /// # Errors
 /// The database's own.
@@ -27,6 +28,7 @@ pub async fn post(
     before: &HashMap<Uuid, Row>,
     after: HashMap<Uuid, Row>,
     tries: Vec<attempt::Model>,
+    mut deltas: Deltas,
 ) -> Result<()> {
     let mut changed: Vec<(&Row, Row)> = after
         .into_iter()
@@ -38,8 +40,7 @@ pub async fn post(
     record_tries(&mut batch, &tries);
     keep_failures(&mut batch, ctx, &changed);
     count_accepted(&mut batch, ctx, shard, &changed);
-    let mut deltas = Deltas::default();
-    changed.iter().for_each(|(old, new)| deltas.moved(old, new));
+    changed.iter().for_each(|(old, new)| deltas.moved(new, old.status, new.status));
     deltas.add_to(&mut batch, shard.of(ctx));
     batch.run(tx).await
 }
@@ -155,7 +156,7 @@ fn count_accepted(batch: &mut Batch<'_>, ctx: &Context, shard: Shard, changed: &
     sent.add_to(batch, shard.of(ctx));
 }
 
-/// Changes of counters, gathered while rows move and stored with them.
+/// Changes of counters, gathered while rows move and stored with them: once in a transaction, which so takes their locks in order.
 #[derive(Debug, Default)]
 pub struct Deltas(BTreeMap<(i16, i32, i16), i64>);
 
@@ -166,10 +167,10 @@ impl Deltas {
     }
 
     /// An email moved.
-    fn moved(&mut self, old: &Row, new: &Row) {
-        if old.status != new.status {
-            self.add(old.lane, old.scope, tally::column(old.status), -1);
-            self.add(new.lane, new.scope, tally::column(new.status), 1);
+    pub fn moved(&mut self, row: &Row, from: Status, to: Status) {
+        if from != to {
+            self.add(row.lane, row.scope, tally::column(from), -1);
+            self.add(row.lane, row.scope, tally::column(to), 1);
         }
     }
 

@@ -31,7 +31,8 @@ pub struct Wanted<'a> {
 }
 
 /// Claims those that are due and that no hold, breaker, suppression, lift under way, deadline, cancelled campaign or copy asks a
-/// closer look of.
+/// closer look of. Where these are not all of `ids`, their tallies are left to the caller, to be written with those of the rest:
+/// a transaction that writes tallies twice takes their locks out of order, and two of them wait for each other.
 ///
 /// # Errors
 /// The database's own.
@@ -62,7 +63,7 @@ pub async fn claim(
            FROM free WHERE q.id = free.id RETURNING q.*), \
          tallied AS ({}) \
          SELECT {COLUMNS}, {columns} FROM moved q {tables}",
-        tally("$5", "$6")
+        tally("$5", "$6", "WHERE (SELECT count(*) FROM moved) = $8")
     );
     let values = [
         Value::from(now),
@@ -72,6 +73,7 @@ pub async fn claim(
         Value::from(Status::Queued.to_value()),
         Value::from(Status::Sending.to_value()),
         Value::from(together),
+        Value::from(ids.len() as i64),
     ];
     Ok(rows(tx, ctx.store.sql_ids(&text, values, ids.iter().copied())).await?)
 }
@@ -116,7 +118,7 @@ pub async fn sent(tx: &DatabaseTransaction, ctx: &Context, moves: &[Move]) -> Re
            ON CONFLICT (scope, hour, metric, shard) DO UPDATE SET n = campaign_delivery_metrics.n + excluded.n), \
          tallied AS ({}) \
          SELECT id, fence::int4 AS fence FROM moved",
-        tally("$5", "$6")
+        tally("$5", "$6", "")
     );
     let now = ctx.clock.now();
     let values = [
@@ -140,12 +142,12 @@ pub async fn sent(tx: &DatabaseTransaction, ctx: &Context, moves: &[Move]) -> Re
     found.iter().map(|row| Ok((row.try_get("", "id")?, row.try_get("", "fence")?))).collect()
 }
 
-/// The tallies of what `moved` from one status to another; `$4` is the shard.
-fn tally(from: &str, to: &str) -> String {
+/// The tallies of what `moved` from one status to another, `only` under a condition; `$4` is the shard.
+fn tally(from: &str, to: &str, only: &str) -> String {
     format!(
         "INSERT INTO email_tallies (lane, scope, status, shard, n) \
          SELECT m.lane, m.scope, s.status, $4, sum(s.n) FROM moved m \
-         CROSS JOIN (VALUES ({from}::int2, -1), ({to}::int2, 1)) AS s (status, n) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 \
+         CROSS JOIN (VALUES ({from}::int2, -1), ({to}::int2, 1)) AS s (status, n) {only} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 \
          ON CONFLICT (lane, scope, status, shard) DO UPDATE SET n = email_tallies.n + excluded.n"
     )
 }

@@ -97,13 +97,19 @@ async fn take(ctx: &Context, found: &[Doubtful], until: DateTime<Utc>) -> Result
         return Ok(Vec::new());
     }
     let until = |email: &Doubtful| rule::resend_at(&email.doubt, &ctx.timing).unwrap_or(until).min(until);
-    let text = "UPDATE email_queue AS q SET resolve_at = v.until FROM {rows} AS v \
-                WHERE q.id = v.email AND q.resolve_at = v.due AND q.status = $1 RETURNING id";
+    // Whatever somebody else holds now moves; what it still needs is asked in the next round.
+    let text = format!(
+        "UPDATE email_queue AS q SET resolve_at = v.until FROM {{rows}} AS v \
+         WHERE q.id = v.email AND q.resolve_at = v.due AND q.status = $1 \
+         AND q.id IN (SELECT e.id FROM email_queue e WHERE e.id IN (SELECT w.email FROM {{rows}} AS w) \
+         ORDER BY e.id {}) RETURNING id",
+        ctx.store.skip_locked()
+    );
     let values = Rows::new()
         .uuid("email", found.iter().map(|email| email.id))
         .time("due", found.iter().map(|email| email.resolve_at))
         .time("until", found.iter().map(until));
-    let statement = ctx.store.sql_rows(text, [Value::from(Status::Unconfirmed.to_value())], values);
+    let statement = ctx.store.sql_rows(&text, [Value::from(Status::Unconfirmed.to_value())], values);
     let taken = rows(ctx.store.write(), statement).await?;
     let taken = taken.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<Uuid>, _>>()?;
     let mine = found.iter().filter(|email| taken.contains(&email.id));
@@ -129,9 +135,14 @@ impl Claim {
     pub async fn renew(&mut self, ctx: &Context) -> Result<()> {
         let Some(was) = self.until else { return Ok(()) };
         let until = ctx.clock.now() + claim(ctx);
-        let text = "UPDATE email_queue SET resolve_at = $1 WHERE status = $2 AND resolve_at = $3 AND id {ids}";
+        // In the order of their ids, as everybody else who locks several.
+        let text = format!(
+            "UPDATE email_queue SET resolve_at = $1 WHERE id IN (SELECT q.id FROM email_queue q \
+             WHERE q.status = $2 AND q.resolve_at = $3 AND q.id {{ids}} ORDER BY q.id {})",
+            ctx.store.for_update()
+        );
         let values = [Value::from(until), Value::from(Status::Unconfirmed.to_value()), Value::from(was)];
-        execute(ctx.store.write(), ctx.store.sql_ids(text, values, self.ids.iter().copied())).await?;
+        execute(ctx.store.write(), ctx.store.sql_ids(&text, values, self.ids.iter().copied())).await?;
         self.until = Some(until);
         Ok(())
     }

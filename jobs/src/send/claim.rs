@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::guard::{Guard, stands};
 use crate::hold::{Holds, Leave};
-use crate::ledger::{self, Cause, Facts, Row, Shard, transition, usual};
+use crate::ledger::{self, Cause, Deltas, Facts, Row, Shard, transition, usual};
 use crate::rows::Rows;
 use crate::store::{Dialect, execute};
 use crate::suppress::List;
@@ -119,12 +119,14 @@ pub(super) async fn claim_in(
     if passed.len() < ids.len() {
         let usual: HashSet<Uuid> = passed.iter().map(|claimed| claimed.row.id).collect();
         let rest: Vec<Uuid> = ids.iter().copied().filter(|id| !usual.contains(id)).collect();
-        passed.extend(look_closer(tx, ctx, &facts, until, &rest, shared).await?);
+        let mut deltas = Deltas::default();
+        passed.iter().for_each(|claimed| deltas.moved(&claimed.row, Status::Queued, Status::Sending));
+        passed.extend(look_closer(tx, ctx, &facts, until, &rest, shared, deltas).await?);
     }
     Ok(passed)
 }
 
-/// The gate, one email after the other.
+/// The gate, one email after the other. `deltas` are of those that needed no closer look.
 async fn look_closer(
     tx: &DatabaseTransaction,
     ctx: &Context,
@@ -132,9 +134,11 @@ async fn look_closer(
     until: DateTime<Utc>,
     ids: &[Uuid],
     shared: Shared<'_>,
+    deltas: Deltas,
 ) -> Result<Vec<Claimed>> {
     let (candidates, any_hold) = candidate::lock(tx, ctx, facts.now, ids, shared).await?;
     if candidates.is_empty() {
+        deltas.store(tx, ctx, Shard::Claim).await?;
         return Ok(Vec::new());
     }
     let holds = if any_hold { Holds::load(tx, facts.now).await? } else { Holds::default() };
@@ -163,7 +167,7 @@ async fn look_closer(
             }
         }
     }
-    ledger::post(tx, ctx, Shard::Claim, &before, after, Vec::new()).await?;
+    ledger::post(tx, ctx, Shard::Claim, &before, after, Vec::new(), deltas).await?;
     rest(tx, ctx, held).await?;
     Ok(passed)
 }

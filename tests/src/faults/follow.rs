@@ -27,7 +27,7 @@ impl Follower {
                 last = seq;
                 lock(&self.0).insert(seq);
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

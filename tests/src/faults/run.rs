@@ -94,6 +94,7 @@ pub async fn run(options: &Options) -> Verdict {
         let words = words.downcast_ref::<String>().cloned().unwrap_or_default();
         violations.push(Violation::new(format!("the numbers do not add up: {words}")));
     }
+    violations.extend(circles(&world.postgres.log()));
     violations.extend(redis::garbage(&world.redis, PREFIX).await.into_iter().map(Violation::new));
     let kinds = trouble::kinds().chain(BATCHES);
     for kind in kinds.filter(|kind| options.trouble && !world.coverage.table().contains_key(kind)) {
@@ -196,4 +197,15 @@ async fn open(world: &World, ctx: &Context) -> Result<Option<String>, jobs::Erro
         return Ok(None);
     }
     Ok(Some(format!("{open:?} emails, {recorded} of {logged} events recorded")))
+}
+
+/// Transactions that waited for each other until PostgreSQL ended one of them: nothing is lost by it but time, of which
+/// everybody who waited behind them lost a second.
+fn circles(log: &str) -> Vec<Violation> {
+    let found = log.split("deadlock detected").skip(1);
+    let told = found.map(|after| after.lines().take(6).map(|line| line.chars().take(400).collect::<String>()));
+    told.map(|lines| {
+        Violation::new(format!("transactions waited in a circle:{}", lines.collect::<Vec<_>>().join("\n")))
+    })
+    .collect()
 }
