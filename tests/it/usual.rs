@@ -46,6 +46,18 @@ async fn both(app: &App, ids: &[Uuid]) -> [email::Model; 2] {
     [one, other]
 }
 
+/// Says of an email that Mailgun took it at its first try.
+fn report(app: &App) -> impl Fn(Uuid) -> Move + Copy + use<> {
+    let now = app.ctx.clock.now();
+    move |email| {
+        let handed = Handed::Sent { provider_id: "given@mg.example.com".into() };
+        let (doubtful_lease, http_status) = (None, Some(200));
+        let settlement =
+            Settlement { fence: 1, doubtful_lease, handed, http_status, started_at: now, finished_at: now };
+        Move { email, cause: Cause::Settle(settlement) }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_usual_way_and_the_tables_way_leave_the_same_rows() {
     let app = App::start(Plan::on(Backend::Postgres).without_workers()).await;
@@ -66,18 +78,7 @@ async fn the_usual_way_and_the_tables_way_leave_the_same_rows() {
     let [one, other] = both(&app, &ids).await;
     assert_eq!((one.status, &one), (Status::Sending, &other));
 
-    let now = app.ctx.clock.now();
-    let report = |id: Uuid| Move {
-        email: id,
-        cause: Cause::Settle(Settlement {
-            fence: 1,
-            doubtful_lease: None,
-            handed: Handed::Sent { provider_id: "given@mg.example.com".into() },
-            http_status: Some(200),
-            started_at: now,
-            finished_at: now,
-        }),
-    };
+    let report = report(&app);
     let tx = app.ctx.store.begin().await.unwrap();
     assert_eq!(usual::sent(&tx, &app.ctx, &[report(ids[0])]).await.unwrap(), [(ids[0], 1)].into());
     assert!(usual::sent(&tx, &app.ctx, &[report(ids[0])]).await.unwrap().is_empty(), "it is settled already");
@@ -128,6 +129,31 @@ async fn claims_of_both_ways_never_wait_for_each_other_in_a_circle() {
             let Ok(Claims::Stored(claimed)) = claims else { panic!("in round {round}: {claims:?}") };
             assert_eq!(claimed.len(), 2);
         }
+    }
+    app.assert_ledger_equals_rows().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reports_of_both_ways_never_wait_for_each_other_in_a_circle() {
+    let app = App::start(Plan::on(Backend::Postgres).without_workers()).await;
+    let report = report(&app);
+    for round in 0..30 {
+        let ids = app.send_each(2, |draft| draft.campaign = Some(Uuid::from_u128(1))).await;
+        let Ok(Claims::Stored(claimed)) = claim(&app.ctx, &ids).await else { panic!("both are claimed") };
+        assert_eq!(claimed.len(), 2);
+        // Two processes may count in one shard.
+        let usual = async {
+            let tx = app.ctx.store.begin().await.unwrap();
+            usual::sent(&tx, &app.ctx, &[report(ids[0])]).await?;
+            Ok(tx.commit().await?)
+        };
+        let by_table = async {
+            let tx = app.ctx.store.begin().await.unwrap();
+            ledger::apply(&tx, &app.ctx, Shard::Settle, &[report(ids[1])]).await?;
+            Ok(tx.commit().await?)
+        };
+        let (usual, by_table): (jobs::error::Result<()>, jobs::error::Result<()>) = tokio::join!(usual, by_table);
+        assert!(usual.is_ok() && by_table.is_ok(), "in round {round}: {usual:?}, {by_table:?}");
     }
     app.assert_ledger_equals_rows().await;
 }

@@ -101,6 +101,8 @@ pub async fn sent(tx: &DatabaseTransaction, ctx: &Context, moves: &[Move]) -> Re
     if reports.is_empty() {
         return Ok(HashSet::new());
     }
+    // PostgreSQL runs the parts of a statement in an order of its own, where none reads another. Counters are locked in one
+    // order, which is that of [`super::post`]: so each waits for the one before.
     let text = format!(
         "WITH v AS (SELECT given.* FROM {{rows}} AS given JOIN email_queue q ON q.id = given.id \
            ORDER BY q.id FOR UPDATE OF q), \
@@ -112,13 +114,14 @@ pub async fn sent(tx: &DatabaseTransaction, ctx: &Context, moves: &[Move]) -> Re
          tried AS (INSERT INTO email_attempts (email_id, fence, outcome, http_status, started_at, finished_at) \
            SELECT m.id, m.fence, $3, m.http_status, m.started_at, m.finished_at FROM moved m), \
          rated AS (INSERT INTO email_rates (minute, shard, n) SELECT $2, $4, count(*) FROM moved HAVING count(*) > 0 \
-           ON CONFLICT (minute, shard) DO UPDATE SET n = email_rates.n + excluded.n), \
+           ON CONFLICT (minute, shard) DO UPDATE SET n = email_rates.n + excluded.n RETURNING 1), \
          counted AS (INSERT INTO campaign_delivery_metrics (scope, hour, metric, shard, n) \
-           SELECT m.scope, $7, $8, $4, count(*) FROM moved m GROUP BY m.scope ORDER BY m.scope \
-           ON CONFLICT (scope, hour, metric, shard) DO UPDATE SET n = campaign_delivery_metrics.n + excluded.n), \
+           SELECT m.scope, $7, $8, $4, count(*) FROM moved m WHERE (SELECT count(*) FROM rated) >= 0 \
+           GROUP BY m.scope ORDER BY m.scope ON CONFLICT (scope, hour, metric, shard) \
+           DO UPDATE SET n = campaign_delivery_metrics.n + excluded.n RETURNING 1), \
          tallied AS ({}) \
          SELECT id, fence::int4 AS fence FROM moved",
-        tally("$5", "$6", "")
+        tally("$5", "$6", "WHERE (SELECT count(*) FROM counted) >= 0")
     );
     let now = ctx.clock.now();
     let values = [

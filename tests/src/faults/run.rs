@@ -203,7 +203,7 @@ async fn open(world: &World, ctx: &Context) -> Result<Option<String>, jobs::Erro
 /// everybody who waited behind them lost a second.
 fn circles(log: &str) -> Vec<Violation> {
     let found = log.split("deadlock detected").skip(1);
-    let told = found.map(|after| after.lines().take(6).map(|line| line.chars().take(400).collect::<String>()));
+    let told = found.map(|after| after.lines().take(8).map(|line| line.chars().take(400).collect::<String>()));
     told.map(|lines| {
         Violation::new(format!("transactions waited in a circle:{}", lines.collect::<Vec<_>>().join("\n")))
     })
