@@ -137,7 +137,7 @@ async fn claims_of_both_ways_never_wait_for_each_other_in_a_circle() {
 async fn reports_of_both_ways_never_wait_for_each_other_in_a_circle() {
     let app = App::start(Plan::on(Backend::Postgres).without_workers()).await;
     let report = report(&app);
-    for round in 0..30 {
+    for round in 0..500 {
         let ids = app.send_each(2, |draft| draft.campaign = Some(Uuid::from_u128(1))).await;
         let Ok(Claims::Stored(claimed)) = claim(&app.ctx, &ids).await else { panic!("both are claimed") };
         assert_eq!(claimed.len(), 2);
