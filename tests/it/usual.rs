@@ -152,7 +152,7 @@ async fn reports_of_both_ways_never_wait_for_each_other_in_a_circle() {
             ledger::apply(&tx, &app.ctx, Shard::Settle, &[report(ids[1])]).await?;
             Ok(tx.commit().await?)
         };
-        let (usual, by_table): (jobs::error::Result<()>, jobs::error::Result<()>) = tokio::join!(usual, by_table);
+        let (usual, by_table): (jobs::Result<()>, jobs::Result<()>) = tokio::join!(usual, by_table);
         assert!(usual.is_ok() && by_table.is_ok(), "in round {round}: {usual:?}, {by_table:?}");
     }
     app.assert_ledger_equals_rows().await;

@@ -5,6 +5,7 @@ mod in_process;
 mod outage;
 mod redis;
 mod server;
+mod silent;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
